@@ -1,0 +1,69 @@
+"""Settings of the library, read once at the edge and passed down as a value."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from imextract.errors import ConfigError
+
+__all__ = ["Settings", "data_folder"]
+
+_ENVIRONMENT = {
+    "database_url": "IMEXTRACT_DATABASE_URL",
+    "storage_url": "IMEXTRACT_STORAGE_URL",
+    "java_heap_mb": "IMEXTRACT_JAVA_HEAP_MB",
+    "read_timeout_s": "IMEXTRACT_READ_TIMEOUT_S",
+}
+
+
+def data_folder() -> Path:
+    """Give the user's data folder, where everything lies by default."""
+    return Path(platformdirs.user_data_dir("imextract", appauthor=False))
+
+
+class Settings(BaseModel):
+    """Where planes and their ledger are kept, and how files are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: str = Field(
+        default_factory=lambda: f"sqlite:///{data_folder() / 'imextract.db'}",
+        description="SQLAlchemy URL of the ledger: SQLite or PostgreSQL.",
+    )
+    storage_url: str = Field(
+        default_factory=lambda: str(data_folder() / "planes"),
+        description="Folder of the stored planes, as a path or a file:// URL.",
+    )
+    java_heap_mb: int = Field(
+        default=1024, ge=64, description="Heap of the Java process that runs Bio-Formats, in MiB."
+    )
+    read_timeout_s: float = Field(
+        default=300.0, gt=0, description="Longest time one call to Bio-Formats may take, in seconds."
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the settings from ``IMEXTRACT_*`` variables.
+
+        Raises
+        ------
+        ConfigError
+            If a variable holds a value that makes no sense.
+        """
+        given = {
+            field: environment[variable]
+            for field, variable in _ENVIRONMENT.items()
+            if environment.get(variable)
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = _ENVIRONMENT[str(first["loc"][0])]
+            raise ConfigError(
+                f"{variable}={first['input']!r}: {first['msg']}; correct or unset the variable"
+            ) from error

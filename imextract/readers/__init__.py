@@ -1,0 +1,1 @@
+"""Readers of microscope files, behind one protocol."""
