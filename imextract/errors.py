@@ -7,6 +7,7 @@
     ├── RegistrationError   (ValueError)   a folder that cannot be registered
     ├── UnknownExperimentError (LookupError)
     ├── SourceFileError     (OSError)      a microscope file cannot be read
+    │   └── UnknownFormatError             no reader knows the format
     ├── PlaneNotFoundError  (LookupError)  a series or plane the file does not have
     ├── PlaneMismatchError  (ValueError)   a plane is not what was planned
     ├── StorageError        (OSError)      stored planes: unreachable, full, damaged
@@ -28,6 +29,7 @@ __all__ = [
     "SourceFileError",
     "StorageError",
     "UnknownExperimentError",
+    "UnknownFormatError",
 ]
 
 
@@ -57,6 +59,10 @@ class UnknownExperimentError(ImextractError, LookupError):
 
 class SourceFileError(ImextractError, OSError):
     """A microscope file is missing, changed, damaged or unreadable."""
+
+
+class UnknownFormatError(SourceFileError):
+    """No reader recognises the file."""
 
 
 class PlaneNotFoundError(ImextractError, LookupError):

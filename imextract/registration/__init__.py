@@ -1,0 +1,1 @@
+"""From a folder of microscope files to the plan of its planes."""
