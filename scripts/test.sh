@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Style, types and tests. What cannot be had on this machine is skipped by the
+# tests themselves, with the reason.
+set -euo pipefail
+cd -P "$(dirname "$0")/.."
+source scripts/environment.sh
+
+has_postgresql() {
+    type -P initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+if ! has_postgresql; then
+    apt_install "the tests on PostgreSQL need a server" postgresql ||
+        say "no PostgreSQL server here and none can be installed: its tests are skipped"
+fi
+
+ruff check .
+ruff format --check .
+mypy
+exec pytest "$@"
