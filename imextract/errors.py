@@ -30,6 +30,7 @@ __all__ = [
     "StorageError",
     "UnknownExperimentError",
     "UnknownFormatError",
+    "may_pass",
 ]
 
 
@@ -83,3 +84,10 @@ class DamagedPlaneError(StorageError):
 
 class LedgerError(ImextractError, OSError):
     """The database cannot be reached or used; may pass."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Say whether trying again may help: a hiccup of storage or database."""
+    return isinstance(error, StorageError | LedgerError) and not isinstance(
+        error, DamagedPlaneError
+    )

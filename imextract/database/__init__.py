@@ -1,0 +1,1 @@
+"""The ledger: what was planned, what is extracted, who did what."""

@@ -1,0 +1,183 @@
+"""The door to the database: engine, transactions, migrations."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from imextract.errors import ConfigError, LedgerError
+
+__all__ = ["Database"]
+
+# Longest wait for another writer of SQLite, and for PostgreSQL to answer.
+_BUSY_S = 60
+_CONNECT_S = 10
+
+# Any number will do, as long as all migrations lock the same one.
+_MIGRATION_LOCK = 0x696D6578
+
+
+class Database:
+    """One database, its schema up to date, opened lazily.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL of SQLite or PostgreSQL.
+
+    Raises
+    ------
+    ConfigError
+        If the URL is not one.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _parse(url)
+        self.engine = _engine(self._url)
+
+    @property
+    def name(self) -> str:
+        """The URL, without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Give a session that commits when the block ends well, else rolls back.
+
+        Raises
+        ------
+        LedgerError
+            If the database cannot be reached or used.
+        """
+        with self._translated(), Session(self.engine) as session, session.begin():
+            yield session
+
+    def prepare(self) -> None:
+        """Create the schema, or bring it up to date; waits for others doing so.
+
+        Raises
+        ------
+        LedgerError
+            If the database cannot be reached, or a newer imextract wrote it.
+        """
+        with self._translated():
+            self._make_folder()
+            with self.engine.connect() as connection:
+                self._migrate(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _make_folder(self) -> None:
+        if self._url.get_backend_name() == "sqlite" and self._url.database not in (
+            None,
+            ":memory:",
+        ):
+            Path(str(self._url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+
+    def _migrate(self, connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        newest = ScriptDirectory.from_config(config).get_current_head()
+        if MigrationContext.configure(connection).get_current_revision() == newest:
+            return
+        connection.rollback()
+        config.attributes["connection"] = connection
+        with connection.begin():
+            _lock_for_migration(connection)
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise LedgerError(
+                    f"database {self.name}: its schema is not known to this imextract ({error}); "
+                    "use the version of imextract that wrote it, or a newer one"
+                ) from error
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise LedgerError(
+                f"database {self.name}: {_first_line(error.orig)}; check IMEXTRACT_DATABASE_URL "
+                "and that the database is up and may be written"
+            ) from error
+        except SQLAlchemyError as error:
+            raise LedgerError(f"database {self.name}: {_first_line(error)}") from error
+        except OSError as error:
+            if isinstance(error, LedgerError) or self._url.get_backend_name() != "sqlite":
+                raise
+            if error.filename is None:
+                raise
+            raise LedgerError(
+                f"database {self.name}: {error.strerror}: {error.filename}; "
+                "check IMEXTRACT_DATABASE_URL"
+            ) from error
+
+
+def _parse(text_url: str) -> URL:
+    try:
+        url = make_url(text_url)
+    except ArgumentError as error:
+        raise ConfigError(
+            "IMEXTRACT_DATABASE_URL is no database URL; expected sqlite:////path/to/file.db or "
+            "postgresql://user:password@host/name"
+        ) from error
+    backend = url.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise ConfigError(
+            f"IMEXTRACT_DATABASE_URL: databases of kind {backend!r} are not supported; "
+            "use sqlite:// or postgresql://"
+        )
+    return url.set(drivername="postgresql+psycopg") if backend == "postgresql" else url
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        if url.get_backend_name() == "sqlite":
+            engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+            event.listen(engine, "connect", _configure_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        # pool_pre_ping: a connection that the server dropped meanwhile is replaced.
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_S})
+    except (NoSuchModuleError, ArgumentError) as error:
+        raise ConfigError(f"IMEXTRACT_DATABASE_URL: {error}") from error
+
+
+def _configure_sqlite(connection: Any, record: object) -> None:
+    # sqlite3's own transaction handling would begin too late (see _begin_sqlite).
+    connection.isolation_level = None
+    # A setting that lasts, but changing it needs the file for oneself.
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Taking the write lock at once makes writers wait for each other; taking
+    # it later fails at once, whatever the time-out, if another one was faster.
+    mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _lock_for_migration(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def _first_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
