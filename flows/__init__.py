@@ -1,0 +1,1 @@
+"""The Prefect flows of imextract: the story of a run, nothing else."""

@@ -1,0 +1,139 @@
+"""From a run's parameters to the Dask cluster that it runs on."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dask.system import CPU_COUNT
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+import imextract
+from imextract.errors import ConfigError
+
+__all__ = ["WorkerSize", "api_for_workers", "runner_settings"]
+
+SETTINGS_FOLDER = Path(__file__).parents[1] / "deployments"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSize:
+    """How many Dask workers, and what each may use."""
+
+    workers: int
+    cores: int
+    memory_mb: int
+    duration: str
+
+    @classmethod
+    def of(cls, workers: int | None, cores: int, memory: int, duration: str) -> "WorkerSize":
+        """Take the parameters of a run; no number of workers means all of this machine's cores."""
+        return cls(workers or max(1, CPU_COUNT // cores), cores, memory, duration)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of a worker process."""
+        java_heap_mb = str(max(256, self.memory_mb // 2))
+        return {
+            "IMEXTRACT_JAVA_HEAP_MB": os.environ.get("IMEXTRACT_JAVA_HEAP_MB", java_heap_mb),
+            # A worker finds the packages also where they are a checkout, not installed.
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(_packages_folder()), os.environ.get("PYTHONPATH")])
+            ),
+        }
+
+
+def runner_settings(cluster: str, size: WorkerSize) -> dict[str, Any]:
+    """Give the arguments of `DaskTaskRunner` for a cluster.
+
+    Parameters
+    ----------
+    cluster
+        "local", "slurm", or the address of a running Dask scheduler.
+    size
+        Sizes the workers of a cluster that is started; a running one has its own.
+
+    Raises
+    ------
+    ConfigError
+        If the site's settings of the cluster are missing or not a YAML mapping.
+    """
+    if cluster == "local":
+        return _local(size) | {"client_kwargs": {"name": "imextract"}}
+    if cluster == "slurm":
+        return _slurm(size) | {"client_kwargs": {"name": "imextract"}}
+    return {"address": cluster, "client_kwargs": {"name": "imextract", "timeout": "30s"}}
+
+
+@contextmanager
+def api_for_workers() -> Iterator[None]:
+    """Let tasks in worker processes talk to the Prefect API that this flow talks to.
+
+    Without a server of the user's own, a flow starts one for its lifetime;
+    its workers would each start another.
+    """
+    api_url = str(get_client(sync_client=True).api_url)
+    with temporary_settings({PREFECT_API_URL: api_url}):
+        yield
+
+
+def _local(size: WorkerSize) -> dict[str, Any]:
+    # Loopback only: who reaches a Dask scheduler may run any code.
+    return {
+        "cluster_class": "distributed.LocalCluster",
+        "cluster_kwargs": {
+            "n_workers": size.workers,
+            "threads_per_worker": 1,
+            "processes": True,
+            "memory_limit": f"{size.memory_mb}MB",
+            "host": "127.0.0.1",
+            "dashboard_address": "127.0.0.1:0",
+            "silence_logs": "WARNING",
+            "env": size.environment,
+            **_site_settings("local"),
+        },
+    }
+
+
+def _slurm(size: WorkerSize) -> dict[str, Any]:
+    settings = _site_settings("slurm")
+    prologue = [f"export {name}='{value}'" for name, value in size.environment.items()]
+    return {
+        "cluster_class": "dask_jobqueue.SLURMCluster",
+        "cluster_kwargs": {
+            **settings,
+            "processes": 1,
+            "cores": 1,  # threads of the worker
+            "job_cpu": size.cores,
+            "memory": f"{size.memory_mb}MB",
+            "walltime": size.duration,
+            "job_script_prologue": [*prologue, *settings.get("job_script_prologue", [])],
+        },
+        # Adaptive with equal bounds: a worker whose job has ended is replaced.
+        "adapt_kwargs": {"minimum": size.workers, "maximum": size.workers},
+    }
+
+
+def _site_settings(cluster: str) -> dict[str, Any]:
+    path = SETTINGS_FOLDER / f"{cluster}.yaml"
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            f"{path}: settings of cluster={cluster!r} cannot be read ({error}); "
+            "restore the file, see deployments/README.md"
+        ) from error
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            f"{path}: expected 'name: value' lines, got {type(settings).__name__}; "
+            "see deployments/README.md"
+        )
+    return settings
+
+
+def _packages_folder() -> Path:
+    return Path(imextract.__path__[0]).parent

@@ -1,0 +1,81 @@
+"""The flow `imextract`: every planned plane of an experiment, extracted and accounted for."""
+
+from time import perf_counter
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+from prefect_dask import DaskTaskRunner
+
+from flows.cluster import WorkerSize, api_for_workers, runner_settings
+from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
+from flows.reports import Summary, publish, shortfall, show_progress, summarise
+from flows.waves import Harvest, extract_wave
+from imextract.batches import ImextractBatchArguments
+from imextract.compression import CompressionName
+from tasks.collect import collect
+from tasks.init import ask_ledger, init
+
+__all__ = ["imextract"]
+
+# Batches whose worker was lost are mapped again, this often at most in all.
+MAX_WAVES = 3
+
+
+# The result is not persisted: Prefect refuses to run a completed flow with one again.
+@flow(name="imextract", flow_run_name="experiment-{experiment_id}", persist_result=False)
+def imextract(
+    experiment_id: ExperimentId,
+    batch_size: BatchSize = 100,
+    delete: bool = False,
+    restart: bool = False,
+    compression: CompressionName = "zstd",
+    cores: Cores = 1,
+    memory: Memory = 2147,
+    duration: Duration = "06:00:00",
+    workers: Workers | None = None,
+    cluster: Cluster = "local",
+) -> Summary | State[Any]:
+    """Extract every pixel plane of an experiment into compressed, verified files.
+
+    Run it again to resume: it extracts what is missing and nothing else.
+
+    Args:
+        experiment_id: The experiment, as given by `imextract register` or `imextract list`.
+        batch_size: At most this many acquisition sites per job; jobs are evenly filled,
+            and there are at least as many as workers when there are sites enough.
+        delete: Delete microscope files after their planes are extracted and proven.
+        restart: Forget earlier output and extract everything again; refused when an
+            original is gone.
+        compression: zstd is read by any HDF5 or Zarr library with its plug-in, lz4 is the
+            fastest, gzip needs no plug-in, none does not compress.
+        cores: Processor cores of one Dask worker.
+        memory: Memory of one Dask worker in MB; half of it is the heap of Bio-Formats.
+        duration: Longest life of one Dask worker on a cluster, as HH:MM:SS.
+        workers: Number of Dask workers; empty for all cores of the machine.
+        cluster: local, slurm, or the address of a running Dask scheduler (tcp://host:8786).
+    """
+    start = perf_counter()
+    size = WorkerSize.of(workers, cores, memory, duration)
+    arguments = ImextractBatchArguments(
+        batch_size=batch_size,
+        delete=delete,
+        restart=restart,
+        compression=compression,
+        workers=size.workers,
+    )
+    batches = init(experiment_id, arguments)
+    harvest = Harvest(jobs=len(batches))
+    if batches:
+        with api_for_workers(), DaskTaskRunner(**runner_settings(cluster, size)) as runner:
+            for _ in range(MAX_WAVES):
+                show_progress(experiment_id, extract_wave(runner, batches, harvest))
+                batches = ask_ledger(experiment_id, batches)
+                if not batches:
+                    break
+    outcome = collect(experiment_id, arguments)
+    summary = summarise(harvest, outcome, perf_counter() - start)
+    publish(experiment_id, summary, harvest, outcome)
+    debt = shortfall(experiment_id, outcome, harvest)
+    return Failed(message=debt) if debt else summary

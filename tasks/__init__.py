@@ -1,0 +1,1 @@
+"""The Prefect tasks of imextract: a signature and one call into the library."""
