@@ -1,0 +1,55 @@
+"""Microscopes that can be simulated: one line each."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from imextract.errors import ConfigError
+from imextract.simulation.layout import PlateLayout, SimulatedPlate
+from imextract.simulation.operetta import write_operetta_plate
+
+__all__ = ["MICROSCOPES", "simulate"]
+
+MICROSCOPES: dict[str, Callable[[Path, PlateLayout], Path]] = {
+    "operetta": write_operetta_plate,
+}
+
+
+def simulate(folder: Path, microscope: str, layout: PlateLayout) -> SimulatedPlate:
+    """Write a plate as a vendor's microscope writes it.
+
+    Parameters
+    ----------
+    folder
+        Where; must be empty or not be there. Its entry file is written last,
+        so that a folder with it is complete.
+    microscope
+        A name of `MICROSCOPES`.
+
+    Raises
+    ------
+    ConfigError
+        If the microscope is unknown or the folder cannot be written to.
+    """
+    if microscope not in MICROSCOPES:
+        raise ConfigError(
+            f"microscope {microscope!r} cannot be simulated; choose from {', '.join(MICROSCOPES)}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ConfigError(f"{folder}: is not empty; give a folder that is new or empty")
+        entry = MICROSCOPES[microscope](folder, layout)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: the plate cannot be written: {error.strerror or error}; "
+            "give a folder with permission and space to write"
+        ) from error
+    return SimulatedPlate(
+        folder=folder,
+        microscope=microscope,
+        layout=layout,
+        entry=entry,
+        planes=layout.plane_count,
+        pixel_bytes=layout.plane_count * layout.plane_bytes,
+        file_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+    )
