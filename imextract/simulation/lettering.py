@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["render_lines"]
+__all__ = ["LETTERS", "render_lines"]
 
 # Five columns of a letter, each a byte whose lowest bit is the top dot.
 _GLYPHS = {
@@ -23,6 +23,7 @@ _GLYPHS = {
         " ": "0000000000",
     }.items()
 }  # fmt: skip
+LETTERS = frozenset(_GLYPHS)
 _ADVANCE = 6
 _LINE = 9
 
