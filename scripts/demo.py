@@ -194,8 +194,9 @@ def _report(folder: Path, outcome: Outcome) -> None:
         print(f"  {counts}; {new} extracted now, the run took {outcome.seconds:.0f} s")
     if extracted:
         picture = sheet.write(DEMO / "contact-sheet.png")
+        pixels, stored = sheet.pixel_bytes / 1e6, sheet.stored_bytes / 1e6
         print(
-            f"  {sheet.pixel_bytes / 1e6:.1f} MB of pixels, {sheet.stored_bytes / 1e6:.1f} MB stored\n"
+            f"  {pixels:.1f} MB of pixels, {stored:.1f} MB stored\n"
             f"  a picture of some planes:  {_short(picture)}\n"
             f"  one HDF5 file per plane:   {_short(DEMO / 'planes')}"
         )

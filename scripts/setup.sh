@@ -65,7 +65,7 @@ install_missing() {
     mapfile -t missing < <(missing_packages "$python" | tr ' ' '\n')
     ((${#missing[@]})) || return 0
     apt_install "python-javabridge needs a JDK and a C compiler" "${missing[@]}" ||
-        die "missing: ${missing[*]}. Run this, then make again: sudo apt-get install -y ${missing[*]}"
+        die "missing: ${missing[*]}. Run this, then make again: sudo apt-get update && sudo apt-get install -y ${missing[*]}"
     JAVA_HOME=$(find_jdk) || die "no JDK found after installing ${missing[*]}; set JAVA_HOME to one"
     export JAVA_HOME
     missing=$(missing_packages "$python" | tr '\n' ' ')
