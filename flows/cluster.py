@@ -11,11 +11,12 @@ import yaml
 from dask.system import CPU_COUNT
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_dask.task_runners import DaskTaskRunner
 
 import imextract
 from imextract.errors import ConfigError
 
-__all__ = ["WorkerSize", "api_for_workers", "runner_settings"]
+__all__ = ["WorkerSize", "api_for_workers", "connect", "runner_settings"]
 
 SETTINGS_FOLDER = Path(__file__).parents[1] / "deployments"
 
@@ -67,6 +68,26 @@ def runner_settings(cluster: str, size: WorkerSize) -> dict[str, Any]:
     if cluster == "slurm":
         return _slurm(size) | {"client_kwargs": {"name": "imextract"}}
     return {"address": cluster, "client_kwargs": {"name": "imextract", "timeout": "30s"}}
+
+
+def connect(runner: DaskTaskRunner) -> None:
+    """Start the runner's cluster, or find the running one.
+
+    Raises
+    ------
+    ConfigError
+        If no scheduler answers at the address given.
+    """
+    try:
+        # The client is made when it is asked for.
+        runner.client.scheduler_info()
+    except OSError as error:
+        if not runner.address:
+            raise
+        raise ConfigError(
+            f"cluster={runner.address!r}: no Dask scheduler answers there ({error}); start one "
+            "with `dask scheduler`, correct the address, or leave cluster at 'local'"
+        ) from error
 
 
 @contextmanager

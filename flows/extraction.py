@@ -6,11 +6,12 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
-from prefect_dask import DaskTaskRunner
+from prefect_dask.task_runners import DaskTaskRunner
 
-from flows.cluster import WorkerSize, api_for_workers, runner_settings
+from flows.cluster import WorkerSize, api_for_workers, connect, runner_settings
 from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
 from flows.reports import Summary, publish, shortfall, show_progress, summarise
+from flows.retry import is_retry
 from flows.waves import Harvest, extract_wave
 from imextract.batches import ImextractBatchArguments
 from imextract.compression import CompressionName
@@ -61,7 +62,7 @@ def imextract(
     arguments = ImextractBatchArguments(
         batch_size=batch_size,
         delete=delete,
-        restart=restart,
+        restart=restart and not is_retry(),
         compression=compression,
         workers=size.workers,
     )
@@ -69,6 +70,7 @@ def imextract(
     harvest = Harvest(jobs=len(batches))
     if batches:
         with api_for_workers(), DaskTaskRunner(**runner_settings(cluster, size)) as runner:
+            connect(runner)
             for _ in range(MAX_WAVES):
                 show_progress(experiment_id, extract_wave(runner, batches, harvest))
                 batches = ask_ledger(experiment_id, batches)

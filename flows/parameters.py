@@ -20,7 +20,7 @@ Workers = Annotated[int, Field(ge=1, le=4096)]
 Cluster = Annotated[
     str,
     Field(
-        pattern=r"^(local|slurm|(tcp|tls|ws|wss)://[^\s/]+:[0-9]{1,5})$",
+        pattern=r"^(local|slurm|(tcp|tls)://[^\s/]+:[0-9]{1,5})$",
         examples=["local", "slurm", "tcp://scheduler.example.org:8786"],
     ),
 ]

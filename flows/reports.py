@@ -1,7 +1,8 @@
 """What a run leaves for people to look at: artifacts, a summary, a last word."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from prefect.artifacts import (
     create_markdown_artifact,
@@ -25,11 +26,12 @@ MAX_NAMED = 5
 
 def show_progress(experiment_id: int, shares: Iterable[float]) -> None:
     """Follow a wave to its end and keep its progress visible."""
-    artifact = create_progress_artifact(
+    created = create_progress_artifact(
         progress=0.0,
         key=f"experiment-{experiment_id}-progress",
         description=f"Batches of experiment {experiment_id} that are done",
     )
+    artifact = cast("UUID", created)  # not a coroutine: this flow is not async
     for share in shares:
         update_progress_artifact(artifact, progress=round(100 * share, 1))
 
@@ -55,7 +57,7 @@ def shortfall(experiment_id: int, outcome: CollectResult, harvest: Harvest) -> s
     """Say what a run owes: planes that failed or are not extracted; None if it owes nothing."""
     if not outcome.failed and not outcome.unfinished:
         return None
-    reasons = [*outcome.failures, *(harvest.losses if outcome.unfinished else [])]
+    reasons = [*outcome.failures, *(harvest.losses.values() if outcome.unfinished else ())]
     named = "; ".join(reasons[:MAX_NAMED]) or "see the log"
     more = f"; and {len(reasons) - MAX_NAMED} more" if len(reasons) > MAX_NAMED else ""
     return (
@@ -74,7 +76,7 @@ def publish(experiment_id: int, summary: Summary, harvest: Harvest, outcome: Col
         key=f"{key}-summary",
         description=f"Experiment {experiment_id}: what was extracted",
     )
-    failures = [*outcome.failures, *harvest.losses]
+    failures = [*outcome.failures, *harvest.losses.values()]
     if failures:
         create_table_artifact(
             [{"failure": line} for line in failures[:MAX_ROWS]],

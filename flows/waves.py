@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
-from distributed import as_completed
+from distributed import KilledWorker, as_completed
 from prefect import unmapped
-from prefect_dask import DaskTaskRunner
+from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
 from imextract.batches import BatchResult, RunBatch
 from tasks.extract import extract
@@ -22,13 +23,15 @@ class Harvest:
 
     Attributes
     ----------
+    jobs
+        How many batches there are.
     losses
-        Why a batch brought no result, one line each; its planes may well be extracted.
+        Why a job brought no result, one line each; its planes may well be extracted.
     """
 
-    jobs: int = 0
+    jobs: int
     results: list[BatchResult] = field(default_factory=list)
-    losses: list[str] = field(default_factory=list)
+    losses: dict[int, str] = field(default_factory=dict)
 
 
 def extract_wave(
@@ -38,22 +41,30 @@ def extract_wave(
 
     A batch that fails or loses its worker ends nothing: it is noted as a loss.
     """
-    futures = {
+    mapped = runner.map(extract, {"batch": batches, "jobs": unmapped(harvest.jobs)})
+    # Typed as a list of futures of futures (prefect-dask 0.3.7).
+    futures = cast("list[PrefectDaskFuture[BatchResult]]", list(mapped))
+    waiting = {
         future.wrapped_future: (batch, future)
-        for batch, future in zip(
-            batches,
-            runner.map(extract, {"batch": batches, "jobs": unmapped(harvest.jobs)}),
-            strict=True,
-        )
+        for batch, future in zip(batches, futures, strict=True)
     }
-    for done in as_completed(list(futures), loop=runner.client.loop):
+    del mapped, futures
+    for done in as_completed(list(waiting), loop=runner.client.loop):  # type: ignore[no-untyped-call]  # distributed has few types
         # Results leave the cluster as they come: were they kept there, Dask
         # would run finished batches again when their worker dies.
-        batch, future = futures.pop(done)
+        batch, future = waiting.pop(done)
         try:
             harvest.results.append(future.result())
         except Exception as error:  # noqa: BLE001 - a fence: the ledger tells what is missing
-            loss = f"extract {batch.job}/{harvest.jobs}: {type(error).__name__}: {error}"
-            harvest.losses.append(loss)
-            logger.warning("%s; asking the ledger what is missing", loss)
-        yield 1 - len(futures) / len(batches)
+            harvest.losses[batch.job] = f"extract {batch.job}/{harvest.jobs}: {_reason(error)}"
+            logger.warning("%s", harvest.losses[batch.job])
+        yield 1 - len(waiting) / len(batches)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KilledWorker):
+        return (
+            f"its Dask worker died {error.allowed_failures + 1} times, or one that it shared "
+            "with such a batch; if memory ran out, give `memory` more or `workers` fewer"
+        )
+    return f"{type(error).__name__}: {error}"

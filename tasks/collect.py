@@ -1,24 +1,15 @@
 """The task that proves what was extracted and, if asked, frees originals."""
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from imextract.batches import CollectResult, ImextractBatchArguments
 from imextract.extractor import ImageExtractor
-from tasks.retrying import RETRIES, RETRY_DELAYS_S, is_worth_a_retry
+from tasks.policy import POLICY
 
 __all__ = ["collect"]
 
 
-@task(
-    name="collect",
-    task_run_name="collect",
-    retries=RETRIES,
-    retry_delay_seconds=RETRY_DELAYS_S,
-    retry_condition_fn=is_worth_a_retry,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(name="collect", task_run_name="collect", **POLICY)
 def collect(experiment_id: int, arguments: ImextractBatchArguments) -> CollectResult:
     """Count the planes of the experiment by state; delete what is proven, if asked."""
     extractor = ImageExtractor(experiment_id)
