@@ -43,13 +43,16 @@ apt_prefix() {
 
 # apt_install REASON PACKAGE...
 apt_install() {
-    local reason=$1 prefix
+    local reason=$1 prefix output
     shift
     prefix=$(apt_prefix) || return 1
     say "$reason: installing $* with apt-get"
     # shellcheck disable=SC2086
-    $prefix apt-get -qq update &&
-        $prefix DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"
+    if ! output=$($prefix apt-get -qq update 2>&1 &&
+        $prefix DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" 2>&1); then
+        say "$output" >&2
+        return 1
+    fi
 }
 
 if jdk=$(find_jdk); then
