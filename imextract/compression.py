@@ -37,10 +37,10 @@ class Preset:
 # Rates and ratios: docs/stored-planes.md.
 PRESETS = MappingProxyType(
     {
-        "zstd": Preset("shuffle + Zstandard 1; HDF5 and Zarr libraries decode it", 32015, (1,), True),
+        "zstd": Preset("shuffle + Zstandard 1", 32015, (1,), True),
         # Blosc 1: four reserved values, level 5, byte shuffle, LZ4.
-        "lz4": Preset("Blosc LZ4 with shuffle; fastest", 32001, (0, 0, 0, 0, 5, 1, 1), False),
-        "gzip": Preset("shuffle + gzip 4; for readers without plug-ins", 1, (4,), True),
+        "lz4": Preset("Blosc LZ4 with shuffle", 32001, (0, 0, 0, 0, 5, 1, 1), False),
+        "gzip": Preset("shuffle + gzip 4", 1, (4,), True),
         "none": Preset("no compression", None, (), False),
     }
 )

@@ -42,7 +42,9 @@ class Settings(BaseModel):
         default=1024, ge=64, description="Heap of the Java process that runs Bio-Formats, in MiB."
     )
     read_timeout_s: float = Field(
-        default=300.0, gt=0, description="Longest time one call to Bio-Formats may take, in seconds."
+        default=300.0,
+        gt=0,
+        description="Longest time of one call to Bio-Formats, in s.",
     )
 
     @classmethod

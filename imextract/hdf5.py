@@ -32,9 +32,7 @@ CHUNK = 512
 Attributes: TypeAlias = Mapping[str, str | int | float]
 
 
-def encode_plane(
-    pixels: PixelArray, attributes: Attributes, compression: CompressionName
-) -> bytes:
+def encode_plane(pixels: PixelArray, attributes: Attributes, compression: CompressionName) -> bytes:
     """Build the HDF5 file of a plane.
 
     Parameters
@@ -63,7 +61,9 @@ def encode_plane(
     try:
         return _build(np.ascontiguousarray(pixels), attributes, compression)
     except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(f"HDF5 cannot build a plane of {pixels.nbytes} bytes: {error}") from error
+        raise StorageError(
+            f"HDF5 cannot build a plane of {pixels.nbytes} bytes: {error}"
+        ) from error
 
 
 def decode_plane(content: bytes, name: str) -> PixelArray:
@@ -156,7 +156,7 @@ def _pipeline(pixels: PixelArray, compression: CompressionName) -> h5p.PropDCID:
     return creation
 
 
-def _write_attribute(file: h5f.FileID, key: str, value: str | int | float) -> None:
+def _write_attribute(file: h5f.FileID, key: str, value: str | float) -> None:
     if isinstance(value, str):
         kind = h5py.string_dtype("utf-8")
         # As bytes, because file names may hold some that are no UTF-8.

@@ -1,14 +1,15 @@
 """Where stored planes lie: whole files under relative locations.
 
-`put` is durable and atomic: written beside, flushed to disk, renamed, the
-folder flushed. At any instant, power cut included, a file under its final
+`put` is durable and atomic: written elsewhere in the store, flushed to disk,
+renamed, the folder flushed. At any instant, power cut included, a file under its final
 name is whole.
 """
 
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import socket
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,7 +17,8 @@ from imextract.errors import ConfigError, DamagedPlaneError, StorageError
 
 __all__ = ["FolderStore", "open_store"]
 
-_TEMPORARY = ".imextract-"
+# Files being written lie here until they are renamed to their final place.
+_INCOMING = ".incoming"
 
 
 def open_store(url: str) -> "FolderStore":
@@ -58,8 +60,7 @@ class FolderStore:
             If the folder cannot be made or written.
         """
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f"{_TEMPORARY}{secrets.token_hex(8)}"
+            probe = self._temporary()
             probe.touch(exist_ok=False)
             probe.unlink()
         except OSError as error:
@@ -90,8 +91,8 @@ class FolderStore:
             If it cannot be written; nothing is left behind.
         """
         path = self.path(location)
-        temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
         try:
+            temporary = self._temporary()
             self._make_folder(path.parent)
             try:
                 _write_flushed(temporary, content)
@@ -152,10 +153,8 @@ class FolderStore:
         except OSError as error:
             raise self._failure(path, "cannot be listed", error) from error
 
-    def sweep(self, folder: str) -> int:
-        """Delete what interrupted writers left anywhere below a folder.
-
-        Only call it while nobody writes there.
+    def sweep(self) -> int:
+        """Delete what killed writers of this machine left unfinished.
 
         Returns
         -------
@@ -164,13 +163,39 @@ class FolderStore:
         """
         count = 0
         try:
-            for path in _walk_files(self.path(folder)):
-                if path.name.startswith(_TEMPORARY):
+            for path in self._incoming().iterdir():
+                host, process, _ = path.name.rsplit("-", 2)
+                if host == socket.gethostname() and not _is_running(int(process)):
                     path.unlink(missing_ok=True)
                     count += 1
         except OSError as error:
-            raise self._failure(self.path(folder), "cannot be tidied", error) from error
+            raise self._failure(self._incoming(), "cannot be tidied", error) from error
         return count
+
+    def remove_tree(self, folder: str) -> None:
+        """Delete a folder of the store and all in it.
+
+        Raises
+        ------
+        StorageError
+            If something of it cannot be deleted.
+        """
+        path = self.path(folder)
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._failure(path, "cannot be deleted", error) from error
+
+    def _incoming(self) -> Path:
+        folder = self.root / _INCOMING
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _temporary(self) -> Path:
+        name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
+        return self._incoming() / name
 
     def _make_folder(self, folder: Path) -> None:
         missing = []
@@ -207,7 +232,11 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _walk_files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            yield Path(parent, name)
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

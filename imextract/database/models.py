@@ -18,23 +18,23 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
 
 from imextract.database.types import FileName, Id, UtcTime
 
 __all__ = [
+    "FILE_STATES",
+    "PLANE_STATES",
     "AcquisitionRow",
+    "Base",
     "BatchRow",
     "BatchRunRow",
-    "Base",
     "ChannelImageFileRow",
     "ChannelRow",
     "CycleRow",
     "ExperimentRow",
-    "FILE_STATES",
     "MicroscopeImageFileRow",
     "MicroscopeMetadataFileRow",
-    "PLANE_STATES",
     "PlateRow",
     "SiteRow",
     "SourcePlaneRow",
@@ -70,7 +70,7 @@ class Base(DeclarativeBase):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
 
 
-def _parent(table: str) -> Any:
+def _parent(table: str) -> MappedColumn[int]:
     return mapped_column(Id, ForeignKey(f"{table}.id", ondelete="CASCADE"))
 
 
@@ -172,6 +172,8 @@ class MicroscopeImageFileRow(Base):
 
     `entry_id` is the file through which this one is read; null for the entry
     itself. `holds_pixels` is false for an entry that is vendor metadata.
+    `metadata_text` of an entry is its original metadata as OME-XML, compressed
+    by zlib.
     """
 
     __tablename__ = "microscope_image_files"
@@ -193,13 +195,11 @@ class MicroscopeImageFileRow(Base):
     reader: Mapped[str]
     format_name: Mapped[str]
     state: Mapped[str] = mapped_column(String(32), default="present")
+    metadata_text: Mapped[bytes | None] = mapped_column(deferred=True)
 
 
 class MicroscopeMetadataFileRow(Base):
-    """Vendor metadata read with the entry `entry_id`; never deleted.
-
-    `metadata_text` holds what was read of it, compressed, where it was kept.
-    """
+    """Vendor metadata that is read with the entry `entry_id`; never deleted."""
 
     __tablename__ = "microscope_metadata_files"
     __table_args__ = (Index(None, "acquisition_id"), Index(None, "entry_id"))
@@ -209,7 +209,6 @@ class MicroscopeMetadataFileRow(Base):
     path: Mapped[str] = mapped_column(FileName)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
-    metadata_text: Mapped[bytes | None]
 
 
 class BatchRow(Base):

@@ -1,9 +1,9 @@
 """The door to the database: engine, transactions, migrations."""
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -60,6 +60,19 @@ class Database:
             If the database cannot be reached or used.
         """
         with self._translated(), Session(self.engine) as session, session.begin():
+            yield session
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Give a session that only reads, and holds up no writer meanwhile.
+
+        Raises
+        ------
+        LedgerError
+            If the database cannot be reached or used.
+        """
+        engine = self.engine.execution_options(sqlite_begin="DEFERRED")
+        with self._translated(), Session(engine) as session, session.begin():
             yield session
 
     def prepare(self) -> None:
@@ -156,7 +169,7 @@ def _engine(url: URL) -> Engine:
         raise ConfigError(f"IMEXTRACT_DATABASE_URL: {error}") from error
 
 
-def _configure_sqlite(connection: Any, record: object) -> None:
+def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
     # sqlite3's own transaction handling would begin too late (see _begin_sqlite).
     connection.isolation_level = None
     # A setting that lasts, but changing it needs the file for oneself.

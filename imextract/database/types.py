@@ -30,10 +30,10 @@ class UtcTime(TypeDecorator[dt.datetime]):
 
 
 class FileName(TypeDecorator[str]):
-    """A file name of any bytes, kept as text that every database takes.
+    r"""A file name of any bytes, kept as text that every database takes.
 
     File names are bytes; Python carries those that are no UTF-8 as lone
-    surrogates, which no database stores. Here they are written ``\\xNN``, and
+    surrogates, which no database stores. Here they are written ``\xNN``, and
     a backslash of the name itself is doubled.
     """
 

@@ -3,7 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -164,6 +163,7 @@ def upgrade() -> None:
         sa.Column("reader", sa.Text(), nullable=False),
         sa.Column("format_name", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("metadata_text", sa.LargeBinary(), nullable=True),
         sa.Column("id", ID, nullable=False),
         sa.CheckConstraint(
             "state IN ('present', 'pending_deletion', 'deleted')",
@@ -314,7 +314,6 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
-        sa.Column("metadata_text", sa.LargeBinary(), nullable=True),
         sa.Column("id", ID, nullable=False),
         sa.ForeignKeyConstraint(
             ["acquisition_id"],

@@ -1,0 +1,145 @@
+"""A plane of an experiment, for those who use its pixels."""
+
+from collections.abc import Iterator
+from typing import Self
+
+from imextract.compression import CompressionName
+from imextract.config import Settings
+from imextract.database.experiments import get_experiment
+from imextract.database.planes import (
+    PlaneFilter,
+    PlaneRecord,
+    find_planes,
+    read_planes,
+    update_planes,
+)
+from imextract.errors import PlaneMismatchError, PlaneNotFoundError
+from imextract.planes import PixelArray
+from imextract.stored import ledger_values, load_plane, load_region, store_plane
+from imextract.workplace import Workplace
+
+__all__ = ["ChannelImageFile"]
+
+_WHOLE = slice(None)
+
+
+class ChannelImageFile:
+    """One plane: unique by tpoint, zplane, site, cycle, channel and acquisition.
+
+    Use this and not paths: where and how planes are stored may change.
+
+    Examples
+    --------
+    >>> for image in ChannelImageFile.find(42, well="B03", channel="DAPI"):
+    ...     pixels = image.get()
+    ...     corner = image.get(y=slice(0, 256), x=slice(0, 256))
+
+    Attributes
+    ----------
+    record
+        What the ledger knows of the plane: names, indices, sizes, sources.
+    """
+
+    def __init__(self, record: PlaneRecord, workplace: Workplace) -> None:
+        self.record = record
+        self._workplace = workplace
+
+    @classmethod
+    def open(cls, plane_id: int, settings: Settings | None = None) -> Self:
+        """Give the plane of an id, as `imextract N planes` lists it.
+
+        Raises
+        ------
+        PlaneNotFoundError
+            If there is none.
+        LedgerError
+        """
+        workplace = Workplace.of(settings)
+        with workplace.database.reading() as session:
+            found = read_planes(session, [plane_id])
+        if not found:
+            raise PlaneNotFoundError(
+                f"the database has no plane {plane_id}; see `imextract EXPERIMENT_ID planes`"
+            )
+        return cls(found[0], workplace)
+
+    @classmethod
+    def find(
+        cls, experiment_id: int, settings: Settings | None = None, **wanted: str | int
+    ) -> Iterator[Self]:
+        """Give the planes of an experiment, in the order of their ids.
+
+        Parameters
+        ----------
+        **wanted
+            Any of plate, well, site, acquisition, cycle, channel, tpoint,
+            zplane, state.
+
+        Raises
+        ------
+        UnknownExperimentError, LedgerError
+        TypeError
+            If a keyword is none of these.
+        """
+        workplace = Workplace.of(settings)
+        plane_filter = PlaneFilter(**wanted)  # type: ignore[arg-type]  # by name, as documented
+        with workplace.database.reading() as session:
+            get_experiment(session, experiment_id)
+            for record in find_planes(session, experiment_id, plane_filter):
+                yield cls(record, workplace)
+
+    def get(self, y: slice = _WHOLE, x: slice = _WHOLE) -> PixelArray:
+        """Read the pixels, or a region of them.
+
+        The whole plane is given only if every bit of its file is as it was
+        written; a region reads just the chunks that it touches, each checked
+        on its own.
+
+        Parameters
+        ----------
+        y, x
+            Rows and columns, as for indexing an array.
+
+        Returns
+        -------
+        ndarray, shape (height, width) or that of the region, native byte order
+
+        Raises
+        ------
+        DamagedPlaneError
+            If the plane is not extracted, missing or damaged.
+        StorageError
+            If the storage cannot be read.
+        """
+        if y == _WHOLE and x == _WHOLE:
+            return load_plane(self._workplace.store, self.record)
+        return load_region(self._workplace.store, self.record, y, x)
+
+    def put(self, pixels: PixelArray, compression: CompressionName = "zstd") -> None:
+        """Store pixels as this plane, durably, and record it in the ledger.
+
+        Parameters
+        ----------
+        pixels : ndarray, shape (height, width), dtype of the plane
+
+        Raises
+        ------
+        PlaneMismatchError
+            If shape or type are not those of the plane.
+        StorageError, LedgerError
+        """
+        record = self.record
+        if pixels.shape != (record.height, record.width) or pixels.dtype.name != record.dtype:
+            raise PlaneMismatchError(
+                f"plane {record.id} is {record.height} x {record.width} {record.dtype}; "
+                f"got an array of shape {pixels.shape} and type {pixels.dtype}"
+            )
+        stored = store_plane(self._workplace.store, record, pixels, compression)
+        with self._workplace.database.transaction() as session:
+            update_planes(session, [{"id": record.id, **ledger_values(stored)}])
+            self.record = read_planes(session, [record.id])[0]
+
+    @property
+    def checksum(self) -> str | None:
+        """XXH3-128 of the pixel bytes; None while not extracted."""
+        return self.record.checksum

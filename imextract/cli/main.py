@@ -1,0 +1,79 @@
+"""Entry point: parse, do, and turn errors into one line and an exit code."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from imextract.cli.parsers import experiment_parser, main_parser
+from imextract.errors import ImextractError
+
+__all__ = ["main"]
+
+# Loaded when used, so that --help and errors of usage come at once.
+_GENERAL = {
+    "register": "imextract.cli.register:register",
+    "list": "imextract.cli.experiments:list_",
+    "simulate": "imextract.cli.simulate:simulate",
+}
+_EXPERIMENT = {
+    "init": "imextract.cli.jobs:init",
+    "run": "imextract.cli.jobs:run",
+    "collect": "imextract.cli.jobs:collect",
+    "cleanup": "imextract.cli.jobs:cleanup",
+    "info": "imextract.cli.records:info",
+    "log": "imextract.cli.records:log",
+    "planes": "imextract.cli.planes:planes",
+    "verify": "imextract.cli.planes:verify",
+    "accept": "imextract.cli.planes:accept",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        0 if all is well, 1 on an error or where planes failed, 2 on wrong
+        usage, 130 when interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    about_experiment = bool(given) and given[0].lstrip("-").isdigit()
+    parser = experiment_parser() if about_experiment else main_parser()
+    options = parser.parse_args(given)
+    commands = _EXPERIMENT if about_experiment else _GENERAL
+    _set_up_logging(options.verbose)
+    try:
+        return _call(commands[options.command], options)
+    except ImextractError as error:
+        if options.verbose >= 2:
+            raise
+        print(f"imextract: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("imextract: interrupted; run again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output had enough; Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _call(command: str, options: argparse.Namespace) -> int:
+    module, _, function = command.partition(":")
+    code: int = getattr(import_module(module), function)(options)
+    sys.stdout.flush()
+    return code
+
+
+def _set_up_logging(verbose: int) -> None:
+    level = {0: logging.ERROR, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("imextract").setLevel(level)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Tables and JSON on standard output."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+__all__ = ["print_json", "print_json_list", "print_line", "print_table", "rate"]
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    json.dump(document, sys.stdout, indent=2, default=_plain)
+    sys.stdout.write("\n")
+
+
+def print_json_list(rows: Iterable[object]) -> None:
+    """Print a JSON list row by row, so that millions need no memory."""
+    separator = "["
+    for row in rows:
+        sys.stdout.write(f"{separator}\n{json.dumps(row, default=_plain)}")
+        separator = ","
+    sys.stdout.write("[]\n" if separator == "[" else "\n]\n")
+
+
+def print_line(line: str) -> None:
+    """Print a line of text."""
+    sys.stdout.write(_printable(line) + "\n")
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows in aligned columns."""
+    texts = [["" if cell is None else _printable(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
+    for row in [headers, *texts]:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def rate(byte_count: int, seconds: float) -> float:
+    """Give megabytes per second, 0 for no time at all."""
+    return round(byte_count / 1e6 / seconds, 1) if seconds > 0 else 0.0
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _printable(text: str) -> str:
+    # File names may hold bytes that the terminal's encoding cannot show.
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

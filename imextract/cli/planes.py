@@ -1,0 +1,132 @@
+"""``imextract N planes|verify|accept``: every plane, and whether it is whole."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, TypeVar
+
+from imextract.cli.output import print_json, print_json_list, print_line, print_table
+from imextract.database.experiments import get_experiment
+from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes, update_planes
+from imextract.errors import ConfigError
+from imextract.registration.wells import parse_well_name, well_name
+from imextract.verify import verify_experiment
+from imextract.workplace import Workplace
+
+__all__ = ["accept", "planes", "verify"]
+
+T = TypeVar("T")
+
+_TABLE = ("id", "plate", "well", "site", "acquisition", "cycle", "channel", "tpoint", "zplane")
+_MORE = ("state", "source_file", "series", "plane", "height", "width", "dtype", "location")
+
+
+def planes(options: argparse.Namespace) -> int:
+    """List every plane: what it is, its state, where it comes from, where it lies."""
+    rows = (_row(plane) for plane in _find(options))
+    if options.format == "json":
+        print_json_list(rows)
+    elif options.format == "csv":
+        _print_csv(rows)
+    else:
+        columns = (*_TABLE, *_MORE)
+        print_table(columns, ([_cell(row[column]) for column in columns] for row in rows))
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Re-read every stored plane; 1 if one is missing or damaged."""
+    place = Workplace.of()
+    count, damaged = 0, []
+    for found in verify_experiment(place.database, place.store, options.experiment_id):
+        count += 1
+        if found.error is not None:
+            damaged.append({"id": found.plane.id, "error": found.error})
+            print(f"damaged: {found.error}", file=sys.stderr)
+    if options.json:
+        document = {"verified": count, "whole": count - len(damaged), "damaged": damaged}
+        print_json(document)
+    else:
+        print_line(f"{count} planes read: {count - len(damaged)} whole, {len(damaged)} damaged")
+    return int(bool(damaged))
+
+
+def accept(options: argparse.Namespace) -> int:
+    """Say that the constant planes are right, so that they no longer hold deletion."""
+    place = Workplace.of()
+    with place.database.transaction() as session:
+        get_experiment(session, options.experiment_id)
+        wanted = PlaneFilter(is_suspect=True)
+        suspect = [plane.id for plane in find_planes(session, options.experiment_id, wanted)]
+        update_planes(session, [{"id": plane_id, "is_suspect": False} for plane_id in suspect])
+    if options.json:
+        print_json({"experiment_id": options.experiment_id, "accepted": len(suspect)})
+    else:
+        print_line(f"{len(suspect)} constant planes accepted")
+    return 0
+
+
+def _find(options: argparse.Namespace) -> Iterator[PlaneRecord]:
+    wanted = PlaneFilter(
+        state=options.state,
+        plate=options.plate,
+        well=_well(options.well),
+        site=options.site,
+        acquisition=options.acquisition,
+        cycle=options.cycle,
+        channel=options.channel,
+        tpoint=options.tpoint,
+        zplane=options.zplane,
+        is_suspect=options.suspect,
+    )
+    with Workplace.of().database.reading() as session:
+        get_experiment(session, options.experiment_id)
+        yield from find_planes(session, options.experiment_id, wanted)
+
+
+def _well(text: str | None) -> str | None:
+    try:
+        return None if text is None else well_name(*parse_well_name(text))
+    except ValueError as error:
+        raise ConfigError(f"--well: {error}") from error
+
+
+def _row(plane: PlaneRecord) -> dict[str, Any]:
+    sources = plane.sources
+    return {
+        **{name: getattr(plane, name) for name in _TABLE},
+        "state": plane.state,
+        "source_file": _one_or_all([str(source.source_file) for source in sources]),
+        "series": _one_or_all([source.ref.series for source in sources]),
+        "plane": _one_or_all([source.ref.plane for source in sources]),
+        "location": plane.location,
+        "height": plane.height,
+        "width": plane.width,
+        "dtype": plane.dtype,
+        "checksum": plane.checksum,
+        "stored_bytes": plane.stored_bytes,
+        "compression": plane.compression,
+        "suspect": plane.is_suspect,
+        "error": plane.error,
+    }
+
+
+def _one_or_all(values: list[T]) -> T | list[T]:
+    """Give the value of an only source; a list where a projection has several."""
+    return values[0] if len(values) == 1 else values
+
+
+def _cell(value: object) -> object:
+    return ",".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _print_csv(rows: Iterator[dict[str, Any]]) -> None:
+    first = next(rows, None)
+    if first is None:
+        return
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(first), lineterminator="\n")
+    writer.writeheader()
+    for row in chain([first], rows):
+        writer.writerow({name: _cell(value) for name, value in row.items()})

@@ -1,0 +1,134 @@
+"""Queries about batches and who worked on them."""
+
+import datetime as dt
+import os
+import socket
+from collections.abc import Sequence
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session
+
+from imextract.database.experiments import acquisition_ids
+from imextract.database.models import BatchRow, BatchRunRow, ChannelImageFileRow
+
+__all__ = [
+    "add_batch",
+    "assign_sites",
+    "begin_run",
+    "current_batches",
+    "end_run",
+    "get_batch",
+    "next_generation",
+    "pending_sites",
+    "runs_of_batch",
+    "unfinished_batches",
+]
+
+Plane = ChannelImageFileRow
+
+
+def pending_sites(session: Session, experiment_id: int) -> list[int]:
+    """Give the sites that have planes to extract, in the order of their ids."""
+    query = (
+        select(Plane.site_id)
+        .where(
+            Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
+            Plane.state.in_(("planned", "failed")),
+        )
+        .distinct()
+        .order_by(Plane.site_id)
+    )
+    return list(session.scalars(query))
+
+
+def next_generation(session: Session, experiment_id: int, phase: str) -> int:
+    """Give the number of the next call of init."""
+    newest = session.scalar(
+        select(func.max(BatchRow.generation)).where(
+            BatchRow.experiment_id == experiment_id, BatchRow.phase == phase
+        )
+    )
+    return (newest or 0) + 1
+
+
+def add_batch(session: Session, batch: BatchRow) -> int:
+    """Add a batch and give its id."""
+    session.add(batch)
+    session.flush()
+    return batch.id
+
+
+def assign_sites(
+    session: Session, experiment_id: int, site_ids: Sequence[int], batch_id: int
+) -> int:
+    """Put the planes that these sites still lack into a batch; give their count."""
+    acquisitions = acquisition_ids(session, experiment_id)
+    count = 0
+    for start in range(0, len(site_ids), 500):
+        changed = session.execute(
+            update(Plane)
+            .where(
+                Plane.site_id.in_(site_ids[start : start + 500]),
+                Plane.acquisition_id.in_(acquisitions),
+                Plane.state.in_(("planned", "failed")),
+            )
+            .values(batch_id=batch_id)
+            .execution_options(synchronize_session=False)
+        )
+        count += changed.rowcount  # type: ignore[attr-defined]  # a cursor result, as of any UPDATE
+    return count
+
+
+def current_batches(session: Session, experiment_id: int, phase: str) -> Sequence[BatchRow]:
+    """Give the batches of the newest init, in the order of their jobs."""
+    newest = next_generation(session, experiment_id, phase) - 1
+    query = select(BatchRow).where(
+        BatchRow.experiment_id == experiment_id,
+        BatchRow.phase == phase,
+        BatchRow.generation == newest,
+    )
+    return session.scalars(query.order_by(BatchRow.job)).all()
+
+
+def get_batch(session: Session, batch_id: int) -> BatchRow | None:
+    """Give a batch, None if there is none of that id."""
+    return session.get(BatchRow, batch_id)
+
+
+def unfinished_batches(session: Session, batch_ids: Sequence[int]) -> set[int]:
+    """Give those batches that have planes which are still only planned."""
+    planned = exists().where(Plane.batch_id == BatchRow.id, Plane.state == "planned")
+    found: set[int] = set()
+    for start in range(0, len(batch_ids), 500):
+        chunk = batch_ids[start : start + 500]
+        found.update(session.scalars(select(BatchRow.id).where(BatchRow.id.in_(chunk), planned)))
+    return found
+
+
+def begin_run(session: Session, batch_id: int) -> int:
+    """Record that this process begins to work on a batch; give the run's id."""
+    run = BatchRunRow(
+        batch_id=batch_id,
+        state="running",
+        host=socket.gethostname(),
+        process=os.getpid(),
+        started_at=dt.datetime.now(dt.UTC),
+    )
+    session.add(run)
+    session.flush()
+    return run.id
+
+
+def end_run(session: Session, run_id: int, **values: object) -> None:
+    """Record how the work on a batch ended."""
+    session.execute(
+        update(BatchRunRow)
+        .where(BatchRunRow.id == run_id)
+        .values(finished_at=dt.datetime.now(dt.UTC), **values)
+    )
+
+
+def runs_of_batch(session: Session, batch_id: int) -> Sequence[BatchRunRow]:
+    """Give all goes at a batch, the newest first."""
+    query = select(BatchRunRow).where(BatchRunRow.batch_id == batch_id)
+    return session.scalars(query.order_by(BatchRunRow.id.desc())).all()

@@ -1,0 +1,166 @@
+"""Queries about microscope files."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from imextract.database.models import (
+    AcquisitionRow,
+    ChannelImageFileRow,
+    MicroscopeImageFileRow,
+    MicroscopeMetadataFileRow,
+)
+
+__all__ = [
+    "MicroscopeDataSet",
+    "MicroscopeFile",
+    "data_sets_of_acquisition",
+    "data_sets_of_entries",
+    "entries_of_acquisitions",
+    "files_at",
+    "set_file_state",
+    "unfinished_planes",
+]
+
+File = MicroscopeImageFileRow
+
+# As many values as are bound in one statement; SQLite of old takes 999.
+_CHUNK = 900
+
+
+@dataclass(frozen=True, slots=True)
+class MicroscopeFile:
+    """A microscope file as it was seen at registration; `id` None for metadata."""
+
+    id: int | None
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+    holds_pixels: bool
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class MicroscopeDataSet:
+    """Files that are read together, through the entry."""
+
+    entry: MicroscopeFile
+    companions: tuple[MicroscopeFile, ...]
+    reader: str
+    folder: Path
+
+    @property
+    def files(self) -> tuple[MicroscopeFile, ...]:
+        """The entry and its companions."""
+        return self.entry, *self.companions
+
+    @property
+    def entry_id(self) -> int:
+        """Id of the entry."""
+        return cast(int, self.entry.id)
+
+
+def entries_of_acquisitions(session: Session, acquisitions: Iterable[int]) -> Iterator[int]:
+    """Give the ids of all entries of some acquisitions."""
+    query = select(File.id).where(
+        File.acquisition_id.in_(list(acquisitions)), File.entry_id.is_(None)
+    )
+    yield from session.scalars(query.order_by(File.id))
+
+
+def data_sets_of_acquisition(session: Session, acquisition_id: int) -> Iterator[MicroscopeDataSet]:
+    """Give the data sets of an acquisition, in the order of their entries."""
+    for entry_id in list(entries_of_acquisitions(session, [acquisition_id])):
+        yield from data_sets_of_entries(session, [entry_id]).values()
+
+
+def data_sets_of_entries(
+    session: Session, entry_ids: Iterable[int]
+) -> dict[int, MicroscopeDataSet]:
+    """Give data sets by the id of their entry."""
+    wanted = list(entry_ids)
+    return {
+        entry_id: data_set
+        for start in range(0, len(wanted), _CHUNK)
+        for entry_id, data_set in _data_sets(session, wanted[start : start + _CHUNK]).items()
+    }
+
+
+def _data_sets(session: Session, entry_ids: list[int]) -> dict[int, MicroscopeDataSet]:
+    companions: dict[int, list[MicroscopeFile]] = {entry_id: [] for entry_id in entry_ids}
+    query = (
+        select(File, AcquisitionRow.folder)
+        .join(AcquisitionRow, AcquisitionRow.id == File.acquisition_id)
+        .order_by(File.id)
+    )
+    for row, folder in session.execute(query.where(File.entry_id.in_(entry_ids))):
+        companions[cast(int, row.entry_id)].append(_file(row, folder))
+    metadata = (
+        select(MicroscopeMetadataFileRow, AcquisitionRow.folder)
+        .join(AcquisitionRow, AcquisitionRow.id == MicroscopeMetadataFileRow.acquisition_id)
+        .where(MicroscopeMetadataFileRow.entry_id.in_(entry_ids))
+        .order_by(MicroscopeMetadataFileRow.id)
+    )
+    for text, folder in session.execute(metadata):
+        path = Path(folder, text.path)
+        companions[text.entry_id].append(
+            MicroscopeFile(None, path, text.size_bytes, text.mtime_ns, False, "present")
+        )
+    return {
+        row.id: MicroscopeDataSet(
+            entry=_file(row, folder),
+            companions=tuple(companions[row.id]),
+            reader=row.reader,
+            folder=Path(folder),
+        )
+        for row, folder in session.execute(query.where(File.id.in_(entry_ids)))
+    }
+
+
+def _file(row: MicroscopeImageFileRow, folder: str) -> MicroscopeFile:
+    return MicroscopeFile(
+        id=row.id,
+        path=Path(folder, row.path),
+        size_bytes=row.size_bytes,
+        mtime_ns=row.mtime_ns,
+        holds_pixels=row.holds_pixels,
+        state=row.state,
+    )
+
+
+def files_at(session: Session, paths: Iterable[Path]) -> list[tuple[int, int]]:
+    """Find files by their paths, in every acquisition of every experiment.
+
+    Returns
+    -------
+    list of (file id, entry id)
+        A file may be registered more than once.
+    """
+    wanted = list(paths)
+    found: list[tuple[int, int]] = []
+    for acquisition_id, folder in session.execute(select(AcquisitionRow.id, AcquisitionRow.folder)):
+        below = [p.relative_to(folder).as_posix() for p in wanted if p.is_relative_to(folder)]
+        for start in range(0, len(below), _CHUNK):
+            query = select(File.id, File.entry_id).where(
+                File.acquisition_id == acquisition_id, File.path.in_(below[start : start + _CHUNK])
+            )
+            found += [(row_id, entry_id or row_id) for row_id, entry_id in session.execute(query)]
+    return found
+
+
+def set_file_state(session: Session, file_ids: Iterable[int], state: str) -> None:
+    """Record that files are present, about to be deleted, or deleted."""
+    session.execute(update(File), [{"id": file_id, "state": state} for file_id in file_ids])
+
+
+def unfinished_planes(session: Session, acquisition_id: int) -> int:
+    """Count the planes of an acquisition that are planned or failed."""
+    query = select(func.count()).where(
+        ChannelImageFileRow.acquisition_id == acquisition_id,
+        ChannelImageFileRow.state.in_(("planned", "failed")),
+    )
+    return session.scalar(query) or 0

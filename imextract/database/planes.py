@@ -1,0 +1,270 @@
+"""Queries about planes: what a batch extracts, what an experiment holds."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, select, update
+from sqlalchemy.orm import Session
+
+from imextract.database.experiments import acquisition_ids
+from imextract.database.models import (
+    AcquisitionRow,
+    ChannelImageFileRow,
+    ChannelRow,
+    CycleRow,
+    ExperimentRow,
+    MicroscopeImageFileRow,
+    PlateRow,
+    SiteRow,
+    SourcePlaneRow,
+    WellRow,
+)
+from imextract.planes import PlaneRef
+
+__all__ = [
+    "PlaneFilter",
+    "PlaneRecord",
+    "SourcePlane",
+    "find_planes",
+    "plane_location",
+    "planes_of_batch",
+    "planes_of_entry",
+    "read_planes",
+    "stored_planes",
+    "update_planes",
+]
+
+# As many ids as are bound in one statement; SQLite of old takes 999.
+_CHUNK = 900
+
+Plane = ChannelImageFileRow
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlane:
+    """A plane of a microscope file, which was of this size and time when registered.
+
+    `entry_id` is the row of the file, through which the plane is read.
+    """
+
+    entry_id: int
+    source_file: Path
+    ref: PlaneRef
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneRecord:
+    """All that the ledger knows of one channel image file."""
+
+    id: int
+    experiment_id: int
+    experiment: str
+    storage_key: str
+    plate: str
+    well: str
+    site: int
+    site_name: str | None
+    site_y: int
+    site_x: int
+    acquisition: str
+    cycle: int
+    channel: str
+    excitation_nm: float | None
+    emission_nm: float | None
+    tpoint: int
+    zplane: int
+    height: int
+    width: int
+    dtype: str
+    pixel_size_x_um: float | None
+    pixel_size_y_um: float | None
+    pixel_size_z_um: float | None
+    stage_x_um: float | None
+    stage_y_um: float | None
+    stage_z_um: float | None
+    time_stamp_s: float | None
+    exposure_ms: float | None
+    state: str
+    location: str | None
+    compression: str | None
+    checksum: str | None
+    stored_bytes: int | None
+    stored_checksum: str | None
+    is_suspect: bool
+    error: str | None
+    sources: tuple[SourcePlane, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneFilter:
+    """Which planes of an experiment are asked for; None asks for all."""
+
+    state: str | None = None
+    plate: str | None = None
+    well: str | None = None
+    site: int | None = None
+    acquisition: str | None = None
+    cycle: int | None = None
+    channel: str | None = None
+    tpoint: int | None = None
+    zplane: int | None = None
+    is_suspect: bool | None = None
+
+    def conditions(self) -> list[Any]:
+        """Give the conditions of a query."""
+        columns = {
+            Plane.state: self.state,
+            PlateRow.name: self.plate,
+            WellRow.name: self.well,
+            SiteRow.index: self.site,
+            AcquisitionRow.name: self.acquisition,
+            CycleRow.index: self.cycle,
+            ChannelRow.name: self.channel,
+            Plane.tpoint: self.tpoint,
+            Plane.zplane: self.zplane,
+            Plane.is_suspect: self.is_suspect,
+        }
+        return [column == value for column, value in columns.items() if value is not None]
+
+
+def plane_location(storage_key: str, plane_id: int) -> str:
+    """Give where a plane is stored: ids only, at most a thousand entries a folder."""
+    millions, rest = divmod(plane_id, 1_000_000)
+    return f"{storage_key}/{millions:03d}/{rest // 1000:03d}/{plane_id}.h5"
+
+
+def find_planes(
+    session: Session, experiment_id: int, wanted: PlaneFilter | None = None
+) -> Iterator[PlaneRecord]:
+    """Give the planes of an experiment in the order of their ids, a thousand at a time."""
+    query = _records().where(
+        Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
+        *(wanted or PlaneFilter()).conditions(),
+    )
+    last = 0
+    while True:
+        page = session.execute(
+            query.where(Plane.id > last).order_by(Plane.id).limit(_CHUNK)
+        ).mappings()
+        records = _with_sources(session, page.all())
+        if not records:
+            return
+        yield from records
+        last = records[-1].id
+
+
+def planes_of_batch(
+    session: Session, batch_id: int, states: Sequence[str] | None = None
+) -> list[PlaneRecord]:
+    """Give the planes of a batch, by state if asked, in the order of their ids."""
+    query = _records().where(Plane.batch_id == batch_id).order_by(Plane.id)
+    if states is not None:
+        query = query.where(Plane.state.in_(states))
+    return _with_sources(session, session.execute(query).mappings().all())
+
+
+def planes_of_entry(session: Session, entry_ids: Iterable[int]) -> list[PlaneRecord]:
+    """Give the planes that depend on any of these entries."""
+    depends = select(SourcePlaneRow.channel_image_file_id).where(
+        SourcePlaneRow.microscope_image_file_id.in_(list(entry_ids))
+    )
+    query = _records().where(Plane.id.in_(depends)).order_by(Plane.id)
+    return _with_sources(session, session.execute(query).mappings().all())
+
+
+def read_planes(session: Session, plane_ids: Sequence[int]) -> list[PlaneRecord]:
+    """Give planes by their ids; those that do not exist are left out."""
+    rows: list[RowMapping] = []
+    for start in range(0, len(plane_ids), _CHUNK):
+        chunk = plane_ids[start : start + _CHUNK]
+        rows += session.execute(_records().where(Plane.id.in_(chunk))).mappings().all()
+    return _with_sources(session, rows)
+
+
+def stored_planes(session: Session, experiment_id: int) -> Iterator[tuple[int, str, int]]:
+    """Give id, location and size in bytes of every extracted plane, by id."""
+    query = (
+        select(Plane.id, Plane.location, Plane.stored_bytes)
+        .where(
+            Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
+            Plane.state == "extracted",
+        )
+        .order_by(Plane.id)
+        .execution_options(yield_per=10_000)
+    )
+    for plane_id, location, stored_bytes in session.execute(query):
+        yield plane_id, str(location), int(stored_bytes or 0)
+
+
+def update_planes(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Change planes, each given as its `id` and the columns to set."""
+    if changes:
+        session.execute(update(Plane), changes)
+
+
+def _records() -> Select[Any]:
+    planes = [
+        column
+        for column in Plane.__table__.columns
+        if not column.name.endswith("_id") and column.name != "extracted_at"
+    ]
+    return (
+        select(
+            *planes,
+            ExperimentRow.id.label("experiment_id"),
+            ExperimentRow.name.label("experiment"),
+            ExperimentRow.storage_key,
+            PlateRow.name.label("plate"),
+            WellRow.name.label("well"),
+            SiteRow.index.label("site"),
+            SiteRow.name.label("site_name"),
+            SiteRow.y.label("site_y"),
+            SiteRow.x.label("site_x"),
+            AcquisitionRow.name.label("acquisition"),
+            CycleRow.index.label("cycle"),
+            ChannelRow.name.label("channel"),
+            ChannelRow.excitation_nm,
+            ChannelRow.emission_nm,
+        )
+        .join(AcquisitionRow, AcquisitionRow.id == Plane.acquisition_id)
+        .join(SiteRow, SiteRow.id == Plane.site_id)
+        .join(WellRow, WellRow.id == SiteRow.well_id)
+        .join(PlateRow, PlateRow.id == AcquisitionRow.plate_id)
+        .join(ExperimentRow, ExperimentRow.id == PlateRow.experiment_id)
+        .join(CycleRow, CycleRow.id == Plane.cycle_id)
+        .join(ChannelRow, ChannelRow.id == Plane.channel_id)
+    )
+
+
+def _with_sources(session: Session, rows: Sequence[RowMapping]) -> list[PlaneRecord]:
+    ids = [row["id"] for row in rows]
+    sources: dict[int, list[SourcePlane]] = defaultdict(list)
+    for start in range(0, len(ids), _CHUNK):
+        query = (
+            select(
+                SourcePlaneRow.channel_image_file_id,
+                SourcePlaneRow.microscope_image_file_id,
+                AcquisitionRow.folder,
+                MicroscopeImageFileRow.path,
+                SourcePlaneRow.series,
+                SourcePlaneRow.plane,
+                MicroscopeImageFileRow.size_bytes,
+                MicroscopeImageFileRow.mtime_ns,
+            )
+            .join(
+                MicroscopeImageFileRow,
+                MicroscopeImageFileRow.id == SourcePlaneRow.microscope_image_file_id,
+            )
+            .join(AcquisitionRow, AcquisitionRow.id == MicroscopeImageFileRow.acquisition_id)
+            .where(SourcePlaneRow.channel_image_file_id.in_(ids[start : start + _CHUNK]))
+            .order_by(SourcePlaneRow.channel_image_file_id, SourcePlaneRow.position)
+        )
+        for plane_id, entry_id, folder, path, series, plane, *seen in session.execute(query):
+            ref = PlaneRef(series, plane)
+            sources[plane_id].append(SourcePlane(entry_id, Path(folder, path), ref, *seen))
+    return [PlaneRecord(**row, sources=tuple(sources[row["id"]])) for row in rows]

@@ -1,0 +1,162 @@
+"""Init: find what is missing and share it out into batches."""
+
+import datetime as dt
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from sqlalchemy.orm import Session
+
+from imextract.batches import CollectBatch, ImextractBatchArguments, RunBatch
+from imextract.database import batches as batch_queries
+from imextract.database.experiments import get_experiment
+from imextract.database.models import BatchRow
+from imextract.database.planes import stored_planes, update_planes
+from imextract.database.session import Database
+from imextract.store import FolderStore
+
+__all__ = ["NOT_STORED", "plan_collect", "plan_runs", "requeue_missing", "split_evenly"]
+
+logger = logging.getLogger(__name__)
+
+# What a plane's row holds of its stored file while there is none.
+NOT_STORED = {
+    "state": "planned",
+    "location": None,
+    "compression": None,
+    "checksum": None,
+    "stored_bytes": None,
+    "stored_checksum": None,
+    "is_suspect": False,
+    "error": None,
+    "extracted_at": None,
+}
+
+
+def plan_runs(
+    database: Database,
+    store: FolderStore,
+    experiment_id: int,
+    arguments: ImextractBatchArguments,
+) -> list[RunBatch]:
+    """Share out the planes that are missing into batches of whole sites.
+
+    Planes that are extracted and whose stored files are there are left
+    alone; where nothing is missing, the batches of before stay current.
+
+    Returns
+    -------
+    list of RunBatch
+        Evenly filled, at most `arguments.batch_size` sites each, and at least
+        `arguments.workers` of them when there are sites enough.
+
+    Raises
+    ------
+    UnknownExperimentError, LedgerError, StorageError
+    """
+    lost = requeue_missing(database, store, experiment_id)
+    if lost:
+        logger.warning(
+            "experiment %d: %d stored planes were missing and are extracted again",
+            experiment_id,
+            lost,
+        )
+    with database.transaction() as session:
+        get_experiment(session, experiment_id)
+        sites = batch_queries.pending_sites(session, experiment_id)
+        generation = batch_queries.next_generation(session, experiment_id, "run")
+        return [
+            _add_run_batch(session, experiment_id, generation, job, chunk, arguments)
+            for job, chunk in enumerate(split_evenly(sites, arguments), start=1)
+        ]
+
+
+def plan_collect(
+    database: Database, experiment_id: int, arguments: ImextractBatchArguments
+) -> CollectBatch:
+    """Record the collect job that follows the run jobs.
+
+    Raises
+    ------
+    UnknownExperimentError, LedgerError
+    """
+    with database.transaction() as session:
+        get_experiment(session, experiment_id)
+        batch = BatchRow(
+            experiment_id=experiment_id,
+            phase="collect",
+            generation=batch_queries.next_generation(session, experiment_id, "collect"),
+            job=1,
+            site_count=0,
+            plane_count=0,
+            compression=arguments.compression,
+            deletes=arguments.delete,
+            created_at=dt.datetime.now(dt.UTC),
+        )
+        batch_id = batch_queries.add_batch(session, batch)
+    return CollectBatch(experiment_id, batch_id, arguments.delete)
+
+
+def requeue_missing(database: Database, store: FolderStore, experiment_id: int) -> int:
+    """Plan again the extracted planes whose stored files are gone or cut short.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    with database.transaction() as session:
+        get_experiment(session, experiment_id)
+        missing = _missing_planes(session, store, experiment_id)
+        update_planes(session, [{"id": plane_id, **NOT_STORED} for plane_id in missing])
+    return len(missing)
+
+
+def _missing_planes(session: Session, store: FolderStore, experiment_id: int) -> list[int]:
+    missing = []
+    # One listing per folder: asking for each file would take ten times as long.
+    sizes: dict[str, dict[str, int]] = {}
+    for plane_id, location, stored_bytes in stored_planes(session, experiment_id):
+        folder, _, name = location.rpartition("/")
+        if folder not in sizes:
+            sizes = {folder: store.sizes(folder)}
+        if sizes[folder].get(name) != stored_bytes:
+            missing.append(plane_id)
+    return missing
+
+
+def split_evenly(
+    sites: Sequence[int], arguments: ImextractBatchArguments
+) -> Iterator[Sequence[int]]:
+    """Split sites into chunks whose lengths differ by one at most."""
+    if not sites:
+        return
+    needed = -(-len(sites) // arguments.batch_size)
+    count = max(needed, min(arguments.workers, len(sites)))
+    bounds = [len(sites) * part // count for part in range(count + 1)]
+    for start, end in pairwise(bounds):
+        yield sites[start:end]
+
+
+def _add_run_batch(
+    session: Session,
+    experiment_id: int,
+    generation: int,
+    job: int,
+    sites: Sequence[int],
+    arguments: ImextractBatchArguments,
+) -> RunBatch:
+    row = BatchRow(
+        experiment_id=experiment_id,
+        phase="run",
+        generation=generation,
+        job=job,
+        site_count=len(sites),
+        plane_count=0,
+        compression=arguments.compression,
+        deletes=arguments.delete,
+        created_at=dt.datetime.now(dt.UTC),
+    )
+    batch_id = batch_queries.add_batch(session, row)
+    row.plane_count = batch_queries.assign_sites(session, experiment_id, sites, batch_id)
+    return RunBatch(experiment_id, batch_id, job)

@@ -1,0 +1,126 @@
+"""Reading the planes of a batch from their microscope files, each file opened once."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from imextract.config import Settings
+from imextract.database.files import MicroscopeDataSet, MicroscopeFile
+from imextract.database.planes import PlaneRecord, SourcePlane
+from imextract.errors import PlaneMismatchError, SourceFileError
+from imextract.planes import PixelArray
+from imextract.projection import project_maximum
+from imextract.readers.expected import ExpectedFile
+from imextract.readers.protocol import PlaneReader
+from imextract.readers.registry import open_reader
+
+__all__ = ["SourceReader"]
+
+logger = logging.getLogger(__name__)
+
+# Files kept open: a projection may go round as many files as it has sources.
+_MOST_OPEN = 32
+
+
+class SourceReader:
+    """Opened microscope files of a batch.
+
+    A file that cannot be opened is tried once; all its planes then fail with
+    the same error.
+    """
+
+    def __init__(self, data_sets: Mapping[int, MicroscopeDataSet], settings: Settings) -> None:
+        self._data_sets = data_sets
+        self._settings = settings
+        self._open: dict[int, tuple[PlaneReader, ExitStack]] = {}
+        self._broken: dict[int, SourceFileError] = {}
+
+    def read(self, plane: PlaneRecord) -> PixelArray:
+        """Read a plane, or the maximum projection of its several sources.
+
+        Returns
+        -------
+        ndarray, shape (height, width), dtype as planned, native byte order
+
+        Raises
+        ------
+        SourceFileError, PlaneNotFoundError
+            If a source cannot be read, wholly and with certainty.
+        PlaneMismatchError
+            If the pixels are not of the planned size and type.
+        """
+        pixels = project_maximum(self._read_source(source) for source in plane.sources)
+        if pixels.shape != (plane.height, plane.width) or pixels.dtype.name != plane.dtype:
+            source = plane.sources[0]
+            raise PlaneMismatchError(
+                f"{source.source_file}: series {source.ref.series}, plane {source.ref.plane} is "
+                f"{pixels.shape[0]} x {pixels.shape[1]} {pixels.dtype}, registered was "
+                f"{plane.height} x {plane.width} {plane.dtype}; register the folder again"
+            )
+        return pixels
+
+    def prefetch(self, plane: PlaneRecord) -> None:
+        """Say which plane is read next; a reader that is open may start on it."""
+        source = plane.sources[0]
+        if source.entry_id in self._open:
+            self._open[source.entry_id][0].prefetch(source.ref)
+
+    def _read_source(self, source: SourcePlane) -> PixelArray:
+        reader = self._reader(source)
+        pixels = reader.read_plane(source.ref)
+        # A file that was changed while it was read gave who knows what.
+        _check_unchanged(self._data_sets[source.entry_id].entry)
+        return pixels
+
+    def _reader(self, source: SourcePlane) -> PlaneReader:
+        if source.entry_id in self._broken:
+            raise self._broken[source.entry_id]
+        if source.entry_id not in self._open:
+            while len(self._open) >= _MOST_OPEN:
+                self._close(next(iter(self._open)))
+            try:
+                self._open[source.entry_id] = self._opened(self._data_sets[source.entry_id])
+            except SourceFileError as error:
+                self._broken[source.entry_id] = error
+                raise
+        return self._open[source.entry_id][0]
+
+    def _opened(self, data_set: MicroscopeDataSet) -> tuple[PlaneReader, ExitStack]:
+        _check_unchanged(data_set.entry)
+        stack = ExitStack()
+        files = tuple(_expected(file) for file in data_set.files)
+        reader = stack.enter_context(
+            open_reader(data_set.reader, data_set.entry.path, self._settings, files)
+        )
+        logger.debug("opened %s with %s", data_set.entry.path, data_set.reader)
+        return reader, stack
+
+    def _close(self, entry_id: int) -> None:
+        _, stack = self._open.pop(entry_id)
+        stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for entry_id in list(self._open):
+            self._close(entry_id)
+
+
+def _expected(file: MicroscopeFile) -> ExpectedFile:
+    return ExpectedFile(file.path, file.size_bytes, file.mtime_ns)
+
+
+def _check_unchanged(file: MicroscopeFile) -> None:
+    problem = _expected(file).problem()
+    if problem is not None:
+        raise SourceFileError(
+            f"{problem}; bring the file back as it was, or register the folder again"
+        )

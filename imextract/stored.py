@@ -1,0 +1,168 @@
+"""Storing a plane, and proving that what is stored is what was written."""
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imextract.attributes import FORMAT_VERSION, IDENTITY, plane_attributes
+from imextract.checksum import checksum_of_bytes, checksum_of_pixels, is_constant
+from imextract.compression import CompressionName
+from imextract.database.planes import PlaneRecord, plane_location
+from imextract.errors import DamagedPlaneError
+from imextract.hdf5 import decode_attributes, decode_plane, encode_plane, read_region
+from imextract.planes import PixelArray
+from imextract.store import FolderStore
+
+__all__ = [
+    "StoredPlane",
+    "adopt_plane",
+    "ledger_values",
+    "load_plane",
+    "load_region",
+    "store_plane",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlane:
+    """What the ledger keeps of a stored plane."""
+
+    location: str
+    compression: str
+    checksum: str
+    stored_bytes: int
+    stored_checksum: str
+    is_suspect: bool
+
+
+def store_plane(
+    store: FolderStore, plane: PlaneRecord, pixels: PixelArray, compression: CompressionName
+) -> StoredPlane:
+    """Compress a plane and put it durably in its place.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    checksum = checksum_of_pixels(pixels)
+    content = encode_plane(pixels, plane_attributes(plane, checksum, compression), compression)
+    location = plane_location(plane.storage_key, plane.id)
+    store.put(location, content)
+    return StoredPlane(
+        location=location,
+        compression=compression,
+        checksum=checksum,
+        stored_bytes=len(content),
+        stored_checksum=checksum_of_bytes(content),
+        is_suspect=is_constant(pixels),
+    )
+
+
+def adopt_plane(store: FolderStore, plane: PlaneRecord) -> StoredPlane | None:
+    """Take over what an interrupted job has stored, if it is this very plane and whole.
+
+    Returns
+    -------
+    StoredPlane or None
+        None if there is nothing there that could be trusted.
+    """
+    location = plane_location(plane.storage_key, plane.id)
+    try:
+        content = store.get(location)
+        found = decode_attributes(content, location)
+        pixels = decode_plane(content, location)
+    except DamagedPlaneError:
+        return None
+    checksum = str(found.get("checksum"))
+    expected = plane_attributes(plane, checksum, str(found.get("compression")))
+    if found.get("format_version") != FORMAT_VERSION or any(
+        found.get(name) != expected[name] for name in IDENTITY
+    ):
+        return None
+    if checksum_of_pixels(pixels) != checksum or not _is_planned(plane, pixels):
+        return None
+    return StoredPlane(
+        location=location,
+        compression=str(found["compression"]),
+        checksum=checksum,
+        stored_bytes=len(content),
+        stored_checksum=checksum_of_bytes(content),
+        is_suspect=is_constant(pixels),
+    )
+
+
+def load_plane(store: FolderStore, plane: PlaneRecord) -> PixelArray:
+    """Read a stored plane whole, and only if every bit of its file is as written.
+
+    Returns
+    -------
+    ndarray, shape (height, width), native byte order
+
+    Raises
+    ------
+    DamagedPlaneError
+        If it is not extracted, missing, or not what was written.
+    StorageError
+        If the storage cannot be read.
+    """
+    location = _location(plane)
+    content = store.get(location)
+    found = checksum_of_bytes(content)
+    if found != plane.stored_checksum:
+        raise DamagedPlaneError(
+            f"{store.path(location)}: the stored plane is damaged: its file's checksum is "
+            f"{found}, expected {plane.stored_checksum}; delete the file and run the extraction "
+            "again while its original is there"
+        )
+    pixels = decode_plane(content, str(store.path(location)))
+    if checksum_of_pixels(pixels) != plane.checksum or not _is_planned(plane, pixels):
+        raise DamagedPlaneError(
+            f"{store.path(location)}: the stored plane is not the one in the database: "
+            f"expected checksum {plane.checksum}, {plane.height} x {plane.width} {plane.dtype}"
+        )
+    return pixels
+
+
+def load_region(store: FolderStore, plane: PlaneRecord, y: slice, x: slice) -> PixelArray:
+    """Read a region of a stored plane; every chunk that it touches is checked.
+
+    Returns
+    -------
+    ndarray, shape of the region, native byte order
+
+    Raises
+    ------
+    DamagedPlaneError
+        If the plane is not extracted, missing or damaged there.
+    """
+    path = store.path(_location(plane))
+    if path.exists() and path.stat().st_size != plane.stored_bytes:
+        raise DamagedPlaneError(
+            f"{path}: the stored plane is {path.stat().st_size} bytes long, "
+            f"expected {plane.stored_bytes}; delete the file and run the extraction again"
+        )
+    return read_region(path, y, x)
+
+
+def ledger_values(stored: StoredPlane) -> dict[str, Any]:
+    """Give the columns of the ledger that say that a plane is extracted."""
+    return {
+        **asdict(stored),
+        "state": "extracted",
+        "error": None,
+        "extracted_at": dt.datetime.now(dt.UTC),
+    }
+
+
+def _location(plane: PlaneRecord) -> str:
+    if plane.state != "extracted" or plane.location is None:
+        raise DamagedPlaneError(
+            f"plane {plane.id} of experiment {plane.experiment_id} is {plane.state}, "
+            f"not extracted{f': {plane.error}' if plane.error else ''}; run the extraction"
+        )
+    return plane.location
+
+
+def _is_planned(plane: PlaneRecord, pixels: PixelArray) -> bool:
+    return pixels.shape == (plane.height, plane.width) and pixels.dtype.name == plane.dtype

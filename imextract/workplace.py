@@ -1,0 +1,38 @@
+"""The database and storage of some settings, opened together."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from imextract.config import Settings
+from imextract.database.session import Database
+from imextract.store import FolderStore, open_store
+
+__all__ = ["Workplace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where planes and their ledger are kept."""
+
+    settings: Settings
+    database: Database
+    store: FolderStore
+
+    @classmethod
+    def of(cls, settings: Settings | None = None) -> Self:
+        """Give the workplace of some settings, by default those of the environment.
+
+        The database's schema is created or brought up to date.
+
+        Raises
+        ------
+        ConfigError
+            If a setting makes no sense.
+        LedgerError
+            If the database cannot be reached.
+        """
+        settings = settings or Settings.from_environment()
+        store = open_store(settings.storage_url)
+        database = Database(settings.database_url)
+        database.prepare()
+        return cls(settings, database, store)
