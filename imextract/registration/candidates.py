@@ -1,0 +1,85 @@
+"""What one way to open a data set accounts for."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imextract.readers.bioformats import Inspection
+from imextract.registration.files import FoundFiles, natural_order
+from imextract.registration.manifest import Problem, SourceFile
+
+__all__ = ["Candidate", "candidate_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that was opened, and the files of the folder that were read with it."""
+
+    entry: str
+    inspection: Inspection
+    pixel_files: tuple[str, ...]
+    files: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+
+    def beats(self, other: "Candidate") -> bool:
+        """Tell whether this is the better entry of the same data set."""
+        return self.merit < other.merit
+
+    @property
+    def merit(self) -> tuple[int, bool, object]:
+        """Sort key: the best entry of a data set comes first."""
+        is_image = self.entry in self.pixel_files
+        return -len(self.pixel_files), is_image, natural_order(self.entry)
+
+    def source_files(self, found: FoundFiles) -> tuple[SourceFile, tuple[SourceFile, ...]]:
+        """Give the entry and its companions as they were seen in the folder."""
+        holds_pixels = frozenset(self.pixel_files)
+        seen = {
+            path: replace(found.files[path], holds_pixels=path in holds_pixels)
+            for path in self.files
+        }
+        return seen.pop(self.entry), tuple(seen.values())
+
+
+def candidate_of(found: FoundFiles, entry: str, inspection: Inspection) -> Candidate:
+    """Sort the files that Bio-Formats used into those of the folder and others."""
+    metadata = frozenset(map(os.fspath, inspection.metadata_files))
+    files: dict[str, None] = {entry: None}
+    pixel_files: dict[str, None] = {}
+    problems: dict[str, Problem] = {}
+    for path in map(os.fspath, inspection.used_files):
+        relative = _relative(found, path)
+        if relative is not None:
+            files[relative] = None
+        if path in metadata:
+            continue
+        if relative is None:
+            problems[path] = _absence(found, entry, path)
+        else:
+            pixel_files[relative] = None
+    # Formats of one file sometimes count it as metadata, though it has the pixels.
+    pixels = tuple(sorted(pixel_files or files, key=natural_order))
+    return Candidate(entry, inspection, pixels, tuple(files), tuple(problems.values()))
+
+
+def _absence(found: FoundFiles, entry: str, path: str) -> Problem:
+    if Path(path).exists():
+        text = f"lies outside {found.folder}, but is part of {entry}; register a common folder"
+        return Problem("error", path, text)
+    name = path.removeprefix(f"{found.folder}{os.sep}")
+    return Problem("warning", name, f"is missing, but part of {entry}: its planes will fail")
+
+
+def _relative(found: FoundFiles, path: str) -> str | None:
+    start = f"{found.folder}{os.sep}"
+    if path.startswith(start) and path[len(start) :] in found.files:
+        return path[len(start) :]
+    # Spelt another way ("a/../b", a link), or hidden and so not found by walking.
+    real = os.path.realpath(path)
+    if not real.startswith(start):
+        return None
+    relative = real[len(start) :]
+    if relative not in found.files and Path(real).is_file():
+        status = Path(real).stat()
+        found.files[relative] = SourceFile(relative, status.st_size, status.st_mtime_ns)
+    return relative if relative in found.files else None

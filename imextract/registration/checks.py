@@ -1,0 +1,89 @@
+"""Checks that every manifest must pass, whatever microscope it comes from."""
+
+from array import array
+from collections.abc import Iterator
+
+import numpy as np
+
+from imextract.planes import PIXEL_TYPES
+from imextract.registration.manifest import Manifest, ManifestRow, Problem
+from imextract.registration.wells import is_well_name
+
+__all__ = ["check_manifest"]
+
+# A person reads some, not a million of the same.
+_MOST_DUPLICATES_NAMED = 20
+
+
+def check_manifest(manifest: Manifest) -> list[Problem]:
+    """Find what forbids registering: planes twice, bad wells, pixels that cannot be stored."""
+    problems = [
+        Problem("error", None, f"well {well!r} of plate {plate!r}: expected a name, A01 to AF48")
+        for plate, well in sorted({(key.plate, key.well) for key in manifest.sites})
+        if not is_well_name(well)
+    ]
+    hashes = array("q")
+    seen: tuple[str, int] | None = None
+    for row in manifest.rows():
+        hashes.append(hash(_key(row)))
+        if seen != (row.source_file, row.ref.series):
+            seen = row.source_file, row.ref.series
+            problems.extend(_pixel_problems(row))
+    return problems + _duplicates(manifest, hashes)
+
+
+def _key(row: ManifestRow) -> tuple[object, ...]:
+    return row.site, row.acquisition, row.cycle, row.channel, row.tpoint, row.zplane
+
+
+def _pixel_problems(row: ManifestRow) -> Iterator[Problem]:
+    if row.dtype not in PIXEL_TYPES:
+        text = (
+            f"series {row.ref.series} has pixels of type {row.dtype}: expected one of "
+            f"{', '.join(PIXEL_TYPES)}; move the file out of the folder"
+        )
+        yield Problem("error", row.source_file, text)
+    if row.height < 1 or row.width < 1:
+        text = (
+            f"series {row.ref.series} has {row.width} x {row.height} pixels: "
+            "expected at least one; move the file out of the folder"
+        )
+        yield Problem("error", row.source_file, text)
+
+
+def _duplicates(manifest: Manifest, hashes: "array[int]") -> list[Problem]:
+    """Name the planes that are there twice.
+
+    One number per plane is kept to learn that there are any; only then are
+    the rows made again to find which.
+    """
+    values, counts = np.unique(np.frombuffer(hashes, dtype=np.int64), return_counts=True)
+    suspects = frozenset(values[counts > 1].tolist())
+    if not suspects:
+        return []
+    first: dict[tuple[object, ...], ManifestRow] = {}
+    problems: list[Problem] = []
+    count = 0
+    for row in manifest.rows():
+        key = _key(row)
+        if hash(key) not in suspects:
+            continue
+        before = first.setdefault(key, row)
+        if before.ref == row.ref and before.source_file == row.source_file:
+            continue
+        count += 1
+        if count <= _MOST_DUPLICATES_NAMED:
+            problems.append(Problem("error", row.source_file, _twice(before, row)))
+    if count > _MOST_DUPLICATES_NAMED:
+        text = f"{count - _MOST_DUPLICATES_NAMED} more planes are there twice"
+        problems.append(Problem("error", None, text))
+    return problems
+
+
+def _twice(before: ManifestRow, row: ManifestRow) -> str:
+    return (
+        f"plane {row.ref.plane} of series {row.ref.series} is the same as plane "
+        f"{before.ref.plane} of series {before.ref.series} of {before.source_file}: plate "
+        f"{row.site.plate}, well {row.site.well}, site {row.site.site}, channel {row.channel}, "
+        f"tpoint {row.tpoint}, zplane {row.zplane}; tell them apart or move one away"
+    )

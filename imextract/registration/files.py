@@ -1,0 +1,130 @@
+"""Walking a folder: which files it holds."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imextract.errors import RegistrationError
+from imextract.registration.manifest import Problem, SourceFile
+
+__all__ = ["FoundFiles", "find_files", "first_reasons", "natural_order"]
+
+_IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
+_IGNORED_SUFFIXES = (".bfmemo",)
+
+
+@dataclass(slots=True)
+class FoundFiles:
+    """The regular files of a folder, by path relative to it, in natural order."""
+
+    folder: Path
+    files: dict[str, SourceFile] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def natural_order(path: str) -> tuple[tuple[int, str], ...]:
+    """Sort key in which "s2" comes before "s10"."""
+    parts = enumerate(re.split("([0-9]+)", path))
+    natural = [(int(part), "") if index % 2 else (-1, part) for index, part in parts]
+    # The path itself at last, since "1" and "01" are the same number.
+    return (*natural, (0, path))
+
+
+def first_reasons(problems: Sequence[Problem]) -> str:
+    """Put the first problems with a file into words, for an error that sums them up."""
+    named = [f"{problem.file}: {problem.text}" for problem in problems if problem.file]
+    more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
+    return f" ({'; '.join(named[:5])}{more})" if named else ""
+
+
+def find_files(folder: Path) -> FoundFiles:
+    """Find every file below a folder; hidden and system files are left out.
+
+    Raises
+    ------
+    RegistrationError
+        If the folder is missing, is no folder, cannot be read or is empty.
+    """
+    found = FoundFiles(_existing_folder(folder))
+    unsorted = {file.path: file for file in _walk(found, "")}
+    found.files = {path: unsorted[path] for path in sorted(unsorted, key=natural_order)}
+    if not found.files:
+        raise RegistrationError(
+            f"{folder}: the folder holds no files{first_reasons(found.problems)}; "
+            "give the folder that the microscope wrote to"
+        )
+    return found
+
+
+def _existing_folder(folder: Path) -> Path:
+    if not folder.exists():
+        raise RegistrationError(f"{folder}: no such folder; check the path and that it is mounted")
+    if not folder.is_dir():
+        raise RegistrationError(f"{folder}: expected a folder, got a file; give its parent folder")
+    try:
+        with os.scandir(folder):
+            pass
+    except OSError as error:
+        raise RegistrationError(
+            f"{folder}: the folder cannot be read ({error.strerror}); correct its permissions"
+        ) from error
+    return folder.resolve()
+
+
+def _walk(found: FoundFiles, below: str) -> Iterator[SourceFile]:
+    pending = [below]
+    while pending:
+        below = pending.pop()
+        try:
+            with os.scandir(found.folder / below) as entries:
+                listed = list(entries)
+        except OSError as error:
+            found.problems.append(
+                Problem("warning", below, f"folder cannot be read ({error.strerror}): left out")
+            )
+            continue
+        for entry in listed:
+            path = f"{below}/{entry.name}" if below else entry.name
+            if _is_ignored(entry.name):
+                continue
+            if entry.is_symlink():
+                _note_link(found, path)
+            elif entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            else:
+                yield from _regular_file(found, entry, path)
+
+
+def _is_ignored(name: str) -> bool:
+    return (
+        name.startswith(".")
+        or name.lower() in _IGNORED_NAMES
+        or name.lower().endswith(_IGNORED_SUFFIXES)
+    )
+
+
+def _note_link(found: FoundFiles, path: str) -> None:
+    # What a link within the folder points to is found on its own: following
+    # it would register the same file twice, or walk in a circle.
+    target = Path(os.path.realpath(found.folder / path))
+    if not target.is_relative_to(found.folder):
+        text = f"links to {target}, outside the folder: left out; register that folder by itself"
+        found.problems.append(Problem("warning", path, text))
+    elif not target.exists():
+        found.problems.append(Problem("warning", path, "links to nothing: left out"))
+
+
+def _regular_file(found: FoundFiles, entry: "os.DirEntry[str]", path: str) -> Iterator[SourceFile]:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError as error:
+        text = f"cannot be examined ({error.strerror}): left out"
+        found.problems.append(Problem("warning", path, text))
+        return
+    if stat.S_ISREG(status.st_mode):
+        yield SourceFile(path, status.st_size, status.st_mtime_ns)
+    else:
+        found.problems.append(Problem("warning", path, "is no regular file: left out"))

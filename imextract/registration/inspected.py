@@ -1,0 +1,52 @@
+"""What an inspection tells, with every series described and nothing raised."""
+
+from dataclasses import dataclass
+
+from imextract.config import Settings
+from imextract.errors import SourceFileError
+from imextract.readers.bioformats import Inspection
+from imextract.readers.registry import choose_reader
+from imextract.registration.ome import Ome, OmeImage
+from imextract.registration.ome_xml import parse_ome_xml
+
+__all__ = ["Inspected", "read_inspection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The reader and the metadata of a data set; `ome.images` are its series."""
+
+    reader: str
+    ome: Ome
+    warnings: tuple[str, ...]
+
+
+def read_inspection(inspection: Inspection, settings: Settings) -> Inspected:
+    """Choose the reader and read the metadata; what fails becomes a warning.
+
+    Parameters
+    ----------
+    inspection
+        What Bio-Formats told of the data set.
+    settings
+        How files are read.
+    """
+    warnings = [f"Bio-Formats warns: {text}" for text in inspection.warnings[:1]]
+    try:
+        reader = choose_reader(inspection, settings)
+    except SourceFileError as error:
+        # Its planes are planned all the same, and fail by name when extracted.
+        reader = "bioformats"
+        warnings.append(f"is damaged; planes of it will fail ({error})")
+    try:
+        ome = parse_ome_xml(inspection.ome_xml)
+    except SourceFileError as error:
+        ome = Ome()
+        warnings.append(f"names, positions and times are left out: {error}")
+    return Inspected(reader, _of_series(ome, len(inspection.structure)), tuple(warnings))
+
+
+def _of_series(ome: Ome, count: int) -> Ome:
+    images = list(ome.images[:count])
+    images.extend(OmeImage(id=f"series {index}") for index in range(len(images), count))
+    return Ome(tuple(images), ome.plates)

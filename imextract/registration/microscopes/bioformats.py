@@ -1,0 +1,125 @@
+"""Everything that Bio-Formats opens, by its OME-XML."""
+
+import logging
+from dataclasses import dataclass
+
+from imextract.config import Settings
+from imextract.errors import RegistrationError
+from imextract.planes import SeriesStructure
+from imextract.readers.bioformats import inspect_file
+from imextract.registration.candidates import Candidate
+from imextract.registration.channels import add_channels, image_channels
+from imextract.registration.entries import EntryChooser
+from imextract.registration.files import FoundFiles, first_reasons
+from imextract.registration.images import ImageRows, SitePosition, site_grids
+from imextract.registration.inspected import read_inspection
+from imextract.registration.manifest import DataSet, Manifest, Problem, SiteKey
+from imextract.registration.ome import Ome
+from imextract.registration.options import ManifestOptions
+from imextract.registration.placement import Place, Placement
+
+__all__ = ["read_folder"]
+
+logger = logging.getLogger(__name__)
+
+# Formats whose stage has its y axis upwards, as in a drawing of the plate.
+_Y_UP = frozenset({"PerkinElmer Operetta", "Yokogawa CV7000"})
+
+# Bio-Formats 7.3 adds the well's offset in millimetres to the field's position
+# in metres: right for telling fields of a well apart, wrong as a length.
+_STAGE_NOT_UM = frozenset({"PerkinElmer Operetta"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A data set and what its metadata say; image i is series i."""
+
+    data_set: DataSet
+    structure: tuple[SeriesStructure, ...]
+    ome: Ome
+
+
+def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings) -> Manifest:
+    """Open every data set of a folder, each once and through the right file of it.
+
+    Raises
+    ------
+    RegistrationError
+        If no file of the folder can be opened.
+    """
+    manifest = Manifest(found.folder, "bioformats", problems=list(found.problems))
+    chooser = EntryChooser(found, lambda path: inspect_file(found.folder / path, settings))
+    candidates = chooser.choose()
+    manifest.problems.extend(chooser.problems)
+    if not candidates:
+        raise RegistrationError(_nothing_opened(found, manifest.problems))
+    opened = [_opened(found, candidate, manifest, settings) for candidate in candidates]
+    places = Placement(options, found.folder.name).place([one.ome for one in opened])
+    sites: dict[SiteKey, SitePosition] = {}
+    for one, place_of in zip(opened, places, strict=True):
+        _add_images(manifest, sites, one, place_of, options.cycle)
+    manifest.sites = site_grids(sites)
+    logger.info("%s: %d data sets in %d files", found.folder, len(opened), len(found.files))
+    return manifest
+
+
+def _nothing_opened(found: FoundFiles, problems: list[Problem]) -> str:
+    return (
+        f"{found.folder}: none of its {len(found.files)} files is a microscope file that "
+        f"can be opened{first_reasons(problems)}; give the folder that the microscope wrote to"
+    )
+
+
+def _opened(
+    found: FoundFiles, candidate: Candidate, manifest: Manifest, settings: Settings
+) -> _Opened:
+    inspection = candidate.inspection
+    inspected = read_inspection(inspection, settings)
+    entry, companions = candidate.source_files(found)
+    manifest.problems.extend(Problem("warning", entry.path, text) for text in inspected.warnings)
+    data_set = DataSet(
+        entry=entry,
+        companions=companions,
+        reader=inspected.reader,
+        format_name=inspection.format_name,
+        metadata_text=inspection.ome_xml or None,
+    )
+    manifest.data_sets.append(data_set)
+    return _Opened(data_set, inspection.structure, inspected.ome)
+
+
+def _add_images(
+    manifest: Manifest,
+    sites: dict[SiteKey, SitePosition],
+    opened: _Opened,
+    place_of: dict[str, Place],
+    cycle: int,
+) -> None:
+    data_set = opened.data_set
+    for series, (image, structure) in enumerate(
+        zip(opened.ome.images, opened.structure, strict=True)
+    ):
+        place = place_of[image.id]
+        channels = image_channels(image.channels, structure.size_c)
+        add_channels(manifest.channels, channels)
+        position = SitePosition(
+            height=structure.size_y,
+            width=structure.size_x,
+            name=image.name,
+            stage_position=image.stage_position or place.stage_position,
+            y_up=data_set.format_name in _Y_UP,
+        )
+        sites.setdefault(place.site, position)
+        manifest.row_groups.append(
+            ImageRows(
+                site=place.site,
+                acquisition=place.acquisition,
+                cycle=cycle,
+                channels=tuple(channel.name for channel in channels),
+                source_file=data_set.entry.path,
+                series=series,
+                structure=structure,
+                image=image,
+                has_stage_um=data_set.format_name not in _STAGE_NOT_UM,
+            )
+        )

@@ -1,0 +1,222 @@
+"""Plainly numbered files, by a pattern of their names."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from imextract.config import Settings
+from imextract.errors import RegistrationError
+from imextract.registration.channels import add_channels, image_channels
+from imextract.registration.file_names import GROUPS, NamePattern, ParsedName
+from imextract.registration.files import FoundFiles, first_reasons
+from imextract.registration.images import ImageRows, SitePosition, site_grids
+from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteInfo, SiteKey
+from imextract.registration.numbered_file import NumberedFile, open_numbered_file
+from imextract.registration.options import ManifestOptions
+
+__all__ = ["read_folder"]
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_CHANNEL = "1"
+_DIMENSIONS = {"z": "zplanes", "c": "channels", "t": "tpoints"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A file whose name and headers were read."""
+
+    path: str
+    name: ParsedName
+    file: NumberedFile
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranks:
+    """Zero-based indices of the numbers that occur in the names, by their size.
+
+    A number that a name leaves out, though others have it, comes first.
+    """
+
+    sites: dict[object, int]
+    y: dict[int | None, int]
+    x: dict[int | None, int]
+    z: dict[int | None, int]
+    t: dict[int | None, int]
+
+
+def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings) -> Manifest:
+    """Read every file whose name the pattern matches.
+
+    Raises
+    ------
+    RegistrationError
+        If there is no pattern, it makes no sense, or no file matches or opens.
+    """
+    if options.pattern is None:
+        raise RegistrationError("microscope type 'pattern' needs a pattern; give --pattern REGEX")
+    pattern = NamePattern(options.pattern)
+    manifest = Manifest(found.folder, "pattern", problems=list(found.problems))
+    names = _match_names(found, pattern, manifest.problems)
+    named = _open_files(found, names, manifest.problems, settings)
+    accepted = [one for one in named if not _conflicts(one, pattern, manifest.problems)]
+    if not accepted:
+        reasons = first_reasons(manifest.problems)
+        raise RegistrationError(
+            f"{found.folder}: none of {len(names)} matching files can be registered{reasons}; "
+            "correct the pattern or give another folder"
+        )
+    _add_files(found, manifest, accepted, options)
+    logger.info("%s: %d of %d files match", found.folder, len(names), len(found.files))
+    return manifest
+
+
+def _match_names(
+    found: FoundFiles, pattern: NamePattern, problems: list[Problem]
+) -> dict[str, ParsedName]:
+    names: dict[str, ParsedName] = {}
+    refused: dict[str, str] = {}
+    unmatched = []
+    for path in found.files:
+        match = pattern.match(path)
+        if match is None:
+            unmatched.append(path)
+            continue
+        try:
+            names[path] = pattern.parse(match)
+        except ValueError as error:
+            # One line for each text, not for each of thousands of files.
+            refused.setdefault(str(error), path)
+    problems.extend(Problem("error", path, text) for text, path in refused.items())
+    if not names and not refused:
+        groups = ", ".join(GROUPS)
+        raise RegistrationError(
+            f"pattern {pattern.text!r} matches none of the {len(found.files)} files of "
+            f"{found.folder}, such as {unmatched[0]!r}; the groups are {groups}"
+        )
+    if unmatched:
+        text = f"{len(unmatched)} files do not match the pattern: left out, such as {unmatched[0]}"
+        problems.append(Problem("warning", None, text))
+    return names
+
+
+def _open_files(
+    found: FoundFiles, names: dict[str, ParsedName], problems: list[Problem], settings: Settings
+) -> list[_Named]:
+    named = []
+    for path, name in names.items():
+        try:
+            file = open_numbered_file(found, path, settings)
+        except OSError as error:
+            text = f"cannot be opened: left out ({error})"
+            problems.append(Problem("warning", path, text))
+            continue
+        problems.extend(Problem("warning", path, text) for text in file.warnings)
+        problems.extend(file.candidate.problems if file.candidate else ())
+        named.append(_Named(path, name, file))
+    return named
+
+
+def _conflicts(one: _Named, pattern: NamePattern, problems: list[Problem]) -> bool:
+    """Note where both the name and the file itself tell a dimension."""
+    texts = []
+    if len(one.file.images) > 1 and pattern.groups & {"s", "y", "x"}:
+        texts.append(f"holds {len(one.file.images)} images, but its name tells one site")
+    for _, structure in one.file.images:
+        sizes = {"z": structure.size_z, "c": structure.size_c, "t": structure.size_t}
+        texts.extend(
+            f"holds {sizes[group]} {dimension}, but its name tells one (group {group})"
+            for group, dimension in _DIMENSIONS.items()
+            if group in pattern.groups and sizes[group] > 1
+        )
+    remedy = "leave that group out of the pattern"
+    problems.extend(Problem("error", one.path, f"{text}; {remedy}") for text in texts[:1])
+    return bool(texts)
+
+
+def _add_files(
+    found: FoundFiles, manifest: Manifest, named: Sequence[_Named], options: ManifestOptions
+) -> None:
+    ranks = _rank([one.name for one in named])
+    sites: dict[SiteKey, SitePosition] = {}
+    cells: dict[SiteKey, tuple[int, int]] = {}
+    acquisition = options.acquisition or "acquisition_0"
+    for one in named:
+        plate = one.name.plate or options.plate or found.folder.name
+        manifest.data_sets.append(one.file.data_set(found, one.path))
+        for series, (image, structure) in enumerate(one.file.images):
+            # Only one of the two is not zero.
+            site = SiteKey(plate, one.name.well, ranks.sites[_site(one.name)] + series)
+            position = SitePosition(
+                structure.size_y, structure.size_x, image.name, image.stage_position
+            )
+            sites.setdefault(site, position)
+            if one.name.y is not None or one.name.x is not None:
+                cells[site] = ranks.y[one.name.y], ranks.x[one.name.x]
+            channels = _channels(one, series)
+            add_channels(manifest.channels, channels)
+            manifest.row_groups.append(
+                ImageRows(
+                    site=site,
+                    acquisition=acquisition,
+                    cycle=options.cycle,
+                    channels=tuple(channel.name for channel in channels),
+                    source_file=one.path,
+                    series=series,
+                    structure=structure,
+                    image=image,
+                    first_zplane=ranks.z[one.name.z],
+                    first_tpoint=ranks.t[one.name.t],
+                )
+            )
+    manifest.sites = _laid_out(site_grids(sites), cells)
+
+
+def _site(name: ParsedName) -> tuple[int, ...]:
+    if name.site is not None:
+        return (name.site,)
+    return tuple(-1 if number is None else number for number in (name.y, name.x))
+
+
+def _rank(names: Sequence[ParsedName]) -> _Ranks:
+    sites: dict[object, int] = {
+        site: rank for rank, site in enumerate(sorted({_site(name) for name in names}))
+    }
+    return _Ranks(
+        sites=sites,
+        y=_ranked(name.y for name in names),
+        x=_ranked(name.x for name in names),
+        z=_ranked(name.z for name in names),
+        t=_ranked(name.t for name in names),
+    )
+
+
+def _ranked(numbers: Iterable[int | None]) -> dict[int | None, int]:
+    ordered = sorted(set(numbers), key=lambda number: -1 if number is None else number)
+    return {number: rank for rank, number in enumerate(ordered)}
+
+
+def _channels(one: _Named, series: int) -> tuple[ChannelInfo, ...]:
+    image, structure = one.file.images[series]
+    own = image_channels(image.channels, structure.size_c)
+    if structure.size_c > 1:
+        return own
+    return (replace(own[0], name=one.name.channel or _DEFAULT_CHANNEL),)
+
+
+def _laid_out(
+    sites: dict[SiteKey, SiteInfo], cells: dict[SiteKey, tuple[int, int]]
+) -> dict[SiteKey, SiteInfo]:
+    """Put the sites where their names say, in wells where no two say the same."""
+    wells: defaultdict[tuple[str, str], list[SiteKey]] = defaultdict(list)
+    for key in sites:
+        wells[key.plate, key.well].append(key)
+    laid_out = dict(sites)
+    for keys in wells.values():
+        told = {cells[key] for key in keys if key in cells}
+        if len(told) == len(keys):
+            for key in keys:
+                y, x = cells[key]
+                laid_out[key] = replace(sites[key], y=y, x=x)
+    return laid_out

@@ -1,0 +1,142 @@
+"""The planes that one plainly named file holds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
+
+from imextract.config import Settings
+from imextract.planes import PIXEL_TYPES, SeriesStructure
+from imextract.readers.bioformats import inspect_file
+from imextract.readers.tiff import is_tiff
+from imextract.registration.candidates import Candidate, candidate_of
+from imextract.registration.files import FoundFiles
+from imextract.registration.inspected import read_inspection
+from imextract.registration.manifest import DataSet
+from imextract.registration.ome import OmeImage
+
+__all__ = ["NumberedFile", "open_numbered_file"]
+
+_PLAIN_COMPRESSIONS = frozenset(
+    {
+        COMPRESSION.NONE,
+        COMPRESSION.LZW,
+        COMPRESSION.ADOBE_DEFLATE,
+        COMPRESSION.DEFLATE,
+        COMPRESSION.PACKBITS,
+    }
+)
+# Flavours whose one page is one plane; others keep more than TIFF tells.
+_PLAIN_FLAVOURS = frozenset({"uniform", "imagej", "shaped"})
+
+
+_UNTOLD = OmeImage(id="series 0")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedFile:
+    """A file that was opened: its images, its reader, what to warn of.
+
+    `candidate` is what Bio-Formats told, where it was asked.
+    """
+
+    reader: str
+    format_name: str
+    images: tuple[tuple[OmeImage, SeriesStructure], ...]
+    warnings: tuple[str, ...] = ()
+    candidate: Candidate | None = None
+
+    def data_set(self, found: FoundFiles, path: str) -> DataSet:
+        """Give the data set that is opened through the file."""
+        if self.candidate is None:
+            return DataSet(found.files[path], (), self.reader, self.format_name)
+        entry, companions = self.candidate.source_files(found)
+        metadata = self.candidate.inspection.ome_xml or None
+        return DataSet(entry, companions, self.reader, self.format_name, metadata)
+
+
+def open_numbered_file(found: FoundFiles, path: str, settings: Settings) -> NumberedFile:
+    """Read the headers of a file: a plain TIFF by itself, all else by Bio-Formats.
+
+    Raises
+    ------
+    SourceFileError
+        If the file is damaged or no reader knows it.
+    """
+    full_path = found.folder / path
+    plain = _plain_tiff(full_path) if is_tiff(full_path) else None
+    if plain is not None:
+        return plain
+    return _inspected(candidate_of(found, path, inspect_file(full_path, settings)), settings)
+
+
+def _plain_tiff(path: Path) -> NumberedFile | None:
+    """Read a TIFF of one plain plane; None for any other file.
+
+    Only what both readers are sure to decode alike counts as plain. What is
+    not, or makes tifffile stumble, is for Bio-Formats to say.
+    """
+    try:
+        with TiffFile(path) as tiff:
+            if not tiff.flags <= _PLAIN_FLAVOURS or len(tiff.pages) != 1:
+                return None
+            page = tiff.pages.first
+            if not _is_plain(page) or not _is_single(tiff):
+                return None
+            dtype = np.dtype(page.dtype).name
+            structure = SeriesStructure(page.imagewidth, page.imagelength, 1, 1, 1, dtype, "XYCZT")
+            return NumberedFile(
+                reader="tifffile",
+                format_name="Tagged Image File Format",
+                images=((_UNTOLD, structure),),
+                warnings=_truncation(path, page),
+            )
+    except (TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
+        return None
+
+
+def _is_plain(page: TiffPage) -> bool:
+    return (
+        page.dtype is not None
+        and page.dtype.name in PIXEL_TYPES
+        and page.samplesperpixel == 1
+        and page.imagedepth == 1
+        and page.photometric == PHOTOMETRIC.MINISBLACK
+        and page.compression in _PLAIN_COMPRESSIONS
+        and page.fillorder == 1
+        and page.bitspersample == page.dtype.itemsize * 8
+        and not page.subifds
+    )
+
+
+def _is_single(tiff: TiffFile) -> bool:
+    # ImageJ keeps whole stacks behind the header of one page.
+    images = (tiff.imagej_metadata or {}).get("images", 1)
+    shaped = tiff.shaped_metadata or ()
+    return int(images) == 1 and all(np.prod(meta["shape"][:-2]) <= 1 for meta in shaped)
+
+
+def _truncation(path: Path, page: TiffPage) -> tuple[str, ...]:
+    size = path.stat().st_size
+    ends = (
+        offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
+    )
+    end = max(ends, default=0)
+    if end <= size:
+        return ()
+    # Planned all the same, so that the extraction fails on it by name.
+    text = f"is truncated, its planes will fail: pixels end at byte {end}, but the file has {size}"
+    return (f"{text}; copy it again from the microscope",)
+
+
+def _inspected(candidate: Candidate, settings: Settings) -> NumberedFile:
+    inspection = candidate.inspection
+    inspected = read_inspection(inspection, settings)
+    return NumberedFile(
+        reader=inspected.reader,
+        format_name=inspection.format_name,
+        images=tuple(zip(inspected.ome.images, inspection.structure, strict=True)),
+        warnings=inspected.warnings,
+        candidate=candidate,
+    )

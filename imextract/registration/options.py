@@ -1,0 +1,33 @@
+"""What the user may say about a folder that is registered."""
+
+from dataclasses import dataclass
+
+__all__ = ["ManifestOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestOptions:
+    """What the user says about a folder, where its files do not.
+
+    Attributes
+    ----------
+    plate
+        Name of the plate; the plate's own name or the folder's by default.
+        Where the folder holds several plates, it goes before their own names.
+    acquisition
+        Name of the acquisition; its own name or "acquisition_0" by default.
+        Where a plate has several, it goes before their own names.
+    cycle
+        Index of the multiplexing cycle that the folder holds, zero-based.
+    microscope
+        A key of `imextract.registration.microscopes.MICROSCOPES`; None picks
+        "pattern" where a pattern is given, else "bioformats".
+    pattern
+        Regular expression for the names of plainly numbered files.
+    """
+
+    plate: str | None = None
+    acquisition: str | None = None
+    cycle: int = 0
+    microscope: str | None = None
+    pattern: str | None = None

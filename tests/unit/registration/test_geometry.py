@@ -1,0 +1,90 @@
+import itertools
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imextract.registration.geometry import grid_positions
+
+coordinates = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+def lattice(
+    rows: int, columns: int, pitch: tuple[float, float], jitter: float = 0.0
+) -> list[tuple[float, float]]:
+    shake = random.Random(7)
+    return [
+        (
+            -5000 + x * pitch[0] + shake.uniform(-jitter, jitter),
+            800 + y * pitch[1] + shake.uniform(-jitter, jitter),
+        )
+        for y, x in itertools.product(range(rows), range(columns))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(1, 2), (1, 7), (7, 1), (2, 2), (3, 4), (4, 4), (6, 6), (8, 8), (5, 3)]
+)
+@pytest.mark.parametrize("pitch", [(100.0, 100.0), (650.0, 430.0), (100.0, 290.0), (1e-3, 2e-3)])
+def test_a_regular_grid_is_found(rows: int, columns: int, pitch: tuple[float, float]) -> None:
+    positions = lattice(rows, columns, pitch, jitter=0.04 * min(pitch))
+    expected = list(itertools.product(range(rows), range(columns)))
+    assert grid_positions(positions) == expected
+
+
+def test_gaps_in_the_grid_stay_gaps() -> None:
+    positions = lattice(4, 5, (100.0, 80.0))
+    cells = list(itertools.product(range(4), range(5)))
+    kept = [index for index, (y, x) in enumerate(cells) if x != 2 and (y, x) != (1, 3)]
+    assert grid_positions([positions[i] for i in kept]) == [cells[i] for i in kept]
+
+
+def test_a_stage_that_counts_upwards_is_turned() -> None:
+    assert grid_positions([(0, 0), (0, 10), (10, 10)], y_up=True) == [(1, 0), (0, 0), (0, 1)]
+
+
+def test_one_site_stands_at_the_origin() -> None:
+    assert grid_positions([(512.5, -3.0)]) == [(0, 0)]
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        [None, None, None],
+        [(0.0, 1.0)] * 3,
+        [(0.0, 0.0), (10.0, 0.0), None],
+        [(0.0, 0.0), (10.0, 0.0), (10.0, 0.0)],
+    ],
+    ids=["unknown", "all alike", "one unknown", "two alike"],
+)
+def test_sites_that_positions_do_not_tell_apart_stand_in_a_row(
+    positions: list[tuple[float, float] | None],
+) -> None:
+    assert grid_positions(positions) == [(0, 0), (0, 1), (0, 2)]
+
+
+@given(st.lists(st.one_of(st.none(), st.tuples(coordinates, coordinates)), max_size=40))
+def test_no_two_sites_ever_share_a_cell(positions: list[tuple[float, float] | None]) -> None:
+    cells = grid_positions(positions)
+    assert len(cells) == len(positions)
+    assert len(set(cells)) == len(cells)
+    assert all(y >= 0 and x >= 0 for y, x in cells)
+
+
+@given(
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.floats(10, 2000),
+    st.floats(10, 2000),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_of_sites_does_not_matter(
+    rows: int, columns: int, pitch_x: float, pitch_y: float, shuffler: random.Random
+) -> None:
+    positions = lattice(rows, columns, (pitch_x, pitch_y))
+    cells = list(itertools.product(range(rows), range(columns)))
+    # Very oblong fields are told apart by the nearest neighbour alone.
+    order = list(range(len(positions)))
+    shuffler.shuffle(order)
+    assert grid_positions([positions[i] for i in order]) == [cells[i] for i in order]
