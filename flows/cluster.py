@@ -1,6 +1,7 @@
 """From a run's parameters to the Dask cluster that it runs on."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _local(size: WorkerSize) -> dict[str, Any]:
 
 def _slurm(size: WorkerSize) -> dict[str, Any]:
     settings = _site_settings("slurm")
-    prologue = [f"export {name}='{value}'" for name, value in size.environment.items()]
+    prologue = [f"export {name}={shlex.quote(value)}" for name, value in size.environment.items()]
     return {
         "cluster_class": "dask_jobqueue.SLURMCluster",
         "cluster_kwargs": {
@@ -144,8 +145,9 @@ def _site_settings(cluster: str) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
         raise ConfigError(
-            f"{path}: settings of cluster={cluster!r} cannot be read ({error}); "
+            f"{path}: settings of cluster={cluster!r} cannot be read ({reason}); "
             "restore the file, see deployments/README.md"
         ) from error
     if not isinstance(settings, dict):

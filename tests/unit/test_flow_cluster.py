@@ -1,0 +1,93 @@
+"""From a run's parameters to a Dask cluster."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dask_jobqueue import SLURMCluster
+from prefect_dask.task_runners import DaskTaskRunner
+
+from flows import cluster
+from flows.cluster import WorkerSize, runner_settings
+from imextract.errors import ConfigError
+
+SIZE = WorkerSize(workers=3, cores=2, memory_mb=4000, duration="01:30:00")
+
+
+@pytest.fixture
+def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for a site's settings, instead of ours."""
+    monkeypatch.setattr(cluster, "SETTINGS_FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["local", "slurm", "tcp://127.0.0.1:8786"])
+def test_the_settings_make_a_task_runner(name: str) -> None:
+    DaskTaskRunner(**runner_settings(name, SIZE))
+
+
+def test_local_workers_are_processes_of_one_thread_on_loopback() -> None:
+    given = runner_settings("local", SIZE)["cluster_kwargs"]
+    assert (given["n_workers"], given["threads_per_worker"], given["processes"]) == (3, 1, True)
+    assert given["host"] == "127.0.0.1"
+    assert given["dashboard_address"].startswith("127.0.0.1:")
+    assert given["memory_limit"] == "4000MB"
+
+
+def test_half_of_the_memory_is_the_heap_of_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IMEXTRACT_JAVA_HEAP_MB", raising=False)
+    assert SIZE.environment["IMEXTRACT_JAVA_HEAP_MB"] == "2000"
+    monkeypatch.setenv("IMEXTRACT_JAVA_HEAP_MB", "1234")
+    assert SIZE.environment["IMEXTRACT_JAVA_HEAP_MB"] == "1234"
+
+
+def test_by_default_the_workers_use_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CPU_COUNT", 8)
+    assert WorkerSize.of(None, 1, 2147, "06:00:00").workers == 8
+    assert WorkerSize.of(None, 3, 2147, "06:00:00").workers == 2
+    assert WorkerSize.of(None, 16, 2147, "06:00:00").workers == 1
+    assert WorkerSize.of(5, 16, 2147, "06:00:00").workers == 5
+
+
+def test_a_site_may_change_what_a_run_gives(settings_folder: Path) -> None:
+    (settings_folder / "local.yaml").write_text("dashboard_address: 127.0.0.1:8787\n")
+    given = runner_settings("local", SIZE)["cluster_kwargs"]
+    assert given["dashboard_address"] == "127.0.0.1:8787"
+    assert given["n_workers"] == 3
+
+
+@pytest.mark.parametrize("text", [None, "- a\n- list\n", "a: [unclosed\n"])
+def test_unusable_settings_are_named(settings_folder: Path, text: str | None) -> None:
+    if text is not None:
+        (settings_folder / "slurm.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"slurm\.yaml.*deployments/README\.md"):
+        runner_settings("slurm", SIZE)
+
+
+def test_a_slurm_job_is_as_large_as_asked_for(settings_folder: Path) -> None:
+    (settings_folder / "slurm.yaml").write_text(
+        "queue: long\naccount: lab\nlog_directory: null\njob_script_prologue: [module load java]\n"
+    )
+    script = job_script(runner_settings("slurm", SIZE))
+    for line in (
+        "#SBATCH -p long",
+        "#SBATCH -A lab",
+        "#SBATCH --cpus-per-task=2",
+        "#SBATCH --mem=4G",
+        "#SBATCH -t 01:30:00",
+        "module load java",
+        "export IMEXTRACT_JAVA_HEAP_MB=2000",
+    ):
+        assert line in script.splitlines(), script
+    assert "--nthreads 1 " in script
+
+
+def test_the_settings_that_we_ship_make_a_slurm_job() -> None:
+    assert "#SBATCH --no-requeue" in job_script(runner_settings("slurm", SIZE))
+
+
+def job_script(settings: dict[str, Any]) -> str:
+    """Give the script that SLURM would run, without a scheduler to join."""
+    job = SLURMCluster.job_cls("tcp://10.0.0.1:8786", name="w", **settings["cluster_kwargs"])
+    script: str = job.job_script()
+    return script
