@@ -35,11 +35,41 @@ from scripts.prefect_stack import (
     wait_until_healthy,
 )
 
-DEMO = CHECKOUT / ".demo"
-SETTINGS = Settings(
-    database_url=f"sqlite:///{DEMO / 'imextract.db'}", storage_url=str(DEMO / "planes")
-)
 DEFAULT_MEGABYTES = "20"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder of the demo, and where things lie in it."""
+
+    folder: Path
+
+    @property
+    def settings(self) -> Settings:
+        """Where imextract keeps planes and ledger."""
+        return Settings(
+            database_url=f"sqlite:///{self.folder / 'imextract.db'}",
+            storage_url=str(self.folder / "planes"),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Give the environment of everything that the demo starts."""
+        home = self.folder / "prefect"
+        home.mkdir(parents=True, exist_ok=True)
+        return private_environment(
+            home,
+            {
+                "IMEXTRACT_DATABASE_URL": self.settings.database_url,
+                "IMEXTRACT_STORAGE_URL": self.settings.storage_url,
+            },
+        )
+
+    def experiment(self, name: str) -> ExperimentSummary | None:
+        """Give the experiment of a name as it is now, if it is registered."""
+        if not (self.folder / "imextract.db").exists():
+            return None
+        found = (each for each in list_experiments(self.settings) if each.name == name)
+        return next(found, None)
 
 
 @dataclass(frozen=True)
@@ -56,7 +86,8 @@ def main() -> int:
     """Run the demo; 0 when the flow run completed."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _demonstrate(os.environ.get("DATA", ""), os.environ.get("MB", ""))
+        place = Path(os.environ.get("DEMO_FOLDER") or CHECKOUT / ".demo").absolute()
+        return _demonstrate(Place(place), os.environ.get("DATA", ""), os.environ.get("MB", ""))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -65,32 +96,21 @@ def main() -> int:
         return 1
 
 
-def _demonstrate(data: str, megabytes: str) -> int:
+def _demonstrate(place: Place, data: str, megabytes: str) -> int:
     folder = _own_folder(data) if data else None
     size = _megabytes(megabytes or DEFAULT_MEGABYTES)
-    DEMO.mkdir(exist_ok=True)
-    environment = _environment()
-    with running_server(environment, DEMO / "server.log") as server:
+    environment = place.environment()
+    with running_server(environment, place.folder / "server.log") as server:
         # The server takes its seconds to start while the plate is made.
-        folder = folder or _simulated_plate(size)
-        before = _registered(folder, environment)
-        with _serving(server, environment):
+        folder = folder or _simulated_plate(place, size)
+        before = _registered(place, folder, environment)
+        with _serving(place, server, environment):
             start = time.monotonic()
             exit_code = _run(before.experiment_id, environment)
             seconds = time.monotonic() - start
-    after = _experiment(before.name) or before
-    _report(folder, Outcome(exit_code, before, after, seconds))
+    after = place.experiment(before.name) or before
+    _report(place, folder, Outcome(exit_code, before, after, seconds))
     return exit_code
-
-
-def _environment() -> dict[str, str]:
-    settings = {
-        "IMEXTRACT_DATABASE_URL": SETTINGS.database_url,
-        "IMEXTRACT_STORAGE_URL": SETTINGS.storage_url,
-    }
-    home = DEMO / "prefect"
-    home.mkdir(exist_ok=True)
-    return private_environment(home, settings)
 
 
 def _own_folder(data: str) -> Path:
@@ -113,9 +133,9 @@ def _megabytes(text: str) -> float:
         raise StackError(f"MB={text}: expected a number of megabytes, such as MB=200") from error
 
 
-def _simulated_plate(megabytes: float) -> Path:
+def _simulated_plate(place: Place, megabytes: float) -> Path:
     """Give the simulated plate of a size, made in an earlier demo or now."""
-    folder = DEMO / f"plate-{megabytes:g}MB"
+    folder = place.folder / f"plate-{megabytes:g}MB"
     if (folder / "Images" / "Index.idx.xml").exists():
         _say(f"using the simulated plate in {_short(folder)}")
         return folder
@@ -132,26 +152,19 @@ def _simulated_plate(megabytes: float) -> Path:
     return folder
 
 
-def _registered(folder: Path, environment: Mapping[str, str]) -> ExperimentSummary:
+def _registered(place: Place, folder: Path, environment: Mapping[str, str]) -> ExperimentSummary:
     """Give the experiment of a folder as it is now, from an earlier demo or registered now."""
     name = f"{folder.name[:100]} ({_fingerprint(folder)})"
-    if found := _experiment(name):
+    if found := place.experiment(name):
         _say(f"registered already: experiment {found.experiment_id}")
         return found
     arguments = ["register", str(folder), "--name", name]
     _say(f"registering: imextract register {_short(folder)}")
     done = subprocess.run([_program("imextract"), *arguments], env=dict(environment), check=False)
-    found = _experiment(name) if done.returncode == 0 else None
+    found = place.experiment(name) if done.returncode == 0 else None
     if not found:
         raise StackError(f"{folder} was not registered; see the lines above")
     return found
-
-
-def _experiment(name: str) -> ExperimentSummary | None:
-    if not (DEMO / "imextract.db").exists():
-        return None
-    found = (each for each in list_experiments(SETTINGS) if each.name == name)
-    return next(found, None)
 
 
 def _fingerprint(folder: Path) -> str:
@@ -164,12 +177,12 @@ def _fingerprint(folder: Path) -> str:
 
 
 @contextmanager
-def _serving(server: Program, environment: Mapping[str, str]) -> Iterator[None]:
+def _serving(place: Place, server: Program, environment: Mapping[str, str]) -> Iterator[None]:
     api_url = environment["PREFECT_API_URL"]
     _say(f"waiting for the Prefect server at {api_url.removesuffix('/api')}")
     wait_until_healthy(server, api_url)
     create_work_pool(environment)
-    with running_worker(environment, DEMO / "worker.log"):
+    with running_worker(environment, place.folder / "worker.log"):
         deploy_all(environment)
         yield
 
@@ -181,11 +194,10 @@ def _run(experiment_id: int, environment: Mapping[str, str]) -> int:
     return subprocess.run(command, env=dict(environment), cwd=CHECKOUT, check=False).returncode
 
 
-def _report(folder: Path, outcome: Outcome) -> None:
+def _report(place: Place, folder: Path, outcome: Outcome) -> None:
     after, planned = outcome.after, sum(outcome.after.states.values())
     extracted = after.states.get("extracted", 0)
     new = extracted - outcome.before.states.get("extracted", 0)
-    sheet = ContactSheet.of(after.experiment_id, SETTINGS, extracted)
     _say(f"experiment {after.experiment_id}, {folder}")
     if planned == extracted and not new:
         print(f"  nothing was left to extract: all {planned} planes were already there")
@@ -193,22 +205,20 @@ def _report(folder: Path, outcome: Outcome) -> None:
         counts = ", ".join(f"{count} {state}" for state, count in after.states.items() if count)
         print(f"  {counts}; {new} extracted now, the run took {outcome.seconds:.0f} s")
     if extracted:
-        picture = sheet.write(DEMO / "contact-sheet.png")
+        sheet = ContactSheet.of(after.experiment_id, place.settings, extracted)
+        picture = sheet.write(place.folder / "contact-sheet.png")
         pixels, stored = sheet.pixel_bytes / 1e6, sheet.stored_bytes / 1e6
         print(
             f"  {pixels:.1f} MB of pixels, {stored:.1f} MB stored\n"
             f"  a picture of some planes:  {_short(picture)}\n"
-            f"  one HDF5 file per plane:   {_short(DEMO / 'planes')}"
+            f"  one HDF5 file per plane:   {_short(place.folder / 'planes')}"
         )
-    print(f"\nTo look further:\n{_hints(after.experiment_id)}")
-
-
-def _hints(experiment_id: int) -> str:
-    return f"""\
-  export IMEXTRACT_DATABASE_URL='{SETTINGS.database_url}'
-  export IMEXTRACT_STORAGE_URL='{SETTINGS.storage_url}'
-  .venv/bin/imextract {experiment_id} info
-  .venv/bin/imextract {experiment_id} planes"""
+    print(f"""
+To look further:
+  export IMEXTRACT_DATABASE_URL='{place.settings.database_url}'
+  export IMEXTRACT_STORAGE_URL='{place.settings.storage_url}'
+  .venv/bin/imextract {after.experiment_id} info
+  .venv/bin/imextract {after.experiment_id} planes""")
 
 
 def _program(name: str) -> str:
