@@ -18,7 +18,7 @@ from typing import TypeAlias
 import h5py
 import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
-from h5py import h5a, h5d, h5f, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5p, h5s, h5t, h5z
 
 from imextract.compression import PRESETS, CompressionName
 from imextract.errors import DamagedPlaneError, StorageError
@@ -133,7 +133,6 @@ def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionN
         space = h5s.create_simple(pixels.shape)
         dataset = h5d.create(file, DATASET, kind, space, dcpl=_pipeline(pixels, compression))
         dataset.write(h5s.ALL, h5s.ALL, pixels)
-        dataset.close()
         h5f.flush(file)
         image: bytes = file.get_file_image()
         return image
@@ -150,8 +149,13 @@ def _pipeline(pixels: PixelArray, compression: CompressionName) -> h5p.PropDCID:
     if preset.is_shuffled:
         creation.set_shuffle()
     if preset.filter_number is not None:
-        # Mandatory: with OPTIONAL a missing filter would silently store raw chunks.
-        creation.set_filter(preset.filter_number, h5py.h5z.FLAG_MANDATORY, preset.filter_options)
+        if not h5z.filter_avail(preset.filter_number):
+            raise StorageError(
+                f"HDF5 has no filter {preset.filter_number} for the preset {compression!r}; "
+                "install hdf5plugin anew, or choose another preset"
+            )
+        # Optional: chunks of pure noise, which would only grow, are stored as they are.
+        creation.set_filter(preset.filter_number, h5z.FLAG_OPTIONAL, preset.filter_options)
     creation.set_fletcher32()
     return creation
 

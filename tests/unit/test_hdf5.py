@@ -1,0 +1,109 @@
+"""The HDF5 form of a plane: identity, attributes, damage."""
+
+import random
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the filters for h5py
+import numpy as np
+import pytest
+
+from imextract.compression import PRESETS, CompressionName
+from imextract.errors import DamagedPlaneError, StorageError
+from imextract.hdf5 import decode_attributes, decode_plane, encode_plane, read_region
+from imextract.planes import PIXEL_TYPES, PixelArray
+
+
+def plane(dtype: str = "uint16", shape: tuple[int, int] = (700, 600)) -> PixelArray:
+    noise = np.random.default_rng(0).normal(300, 40, shape)
+    return noise.astype(dtype)
+
+
+@pytest.mark.parametrize("compression", list(PRESETS))
+@pytest.mark.parametrize("dtype", PIXEL_TYPES)
+def test_every_type_comes_back_from_every_preset(dtype: str, compression: CompressionName) -> None:
+    pixels = plane(dtype, (37, 53))
+    found = decode_plane(encode_plane(pixels, {}, compression), "plane")
+    assert found.dtype == pixels.dtype
+    np.testing.assert_array_equal(found, pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2000), (2000, 1), (512, 512), (513, 511)])
+def test_every_shape_comes_back(shape: tuple[int, int]) -> None:
+    pixels = plane(shape=shape)
+    np.testing.assert_array_equal(decode_plane(encode_plane(pixels, {}, "zstd"), ""), pixels)
+
+
+def test_a_big_endian_plane_is_stored_little_endian_and_read_native() -> None:
+    pixels = plane().astype(">u2")
+    found = decode_plane(encode_plane(pixels, {}, "zstd"), "plane")
+    assert found.dtype == np.dtype("uint16")
+    np.testing.assert_array_equal(found, pixels)
+
+
+@pytest.mark.parametrize("compression", list(PRESETS))
+def test_any_hdf5_tool_reads_a_plane(tmp_path: Path, compression: CompressionName) -> None:
+    path = tmp_path / "plane.h5"
+    path.write_bytes(encode_plane(plane(), {"well": "B03", "site": 2}, compression))
+    with h5py.File(path) as file:
+        assert file["array"].chunks == (512, 512)
+        assert file["array"].fletcher32
+        assert file.attrs["well"] == "B03"
+        assert file.attrs["site"] == 2
+        np.testing.assert_array_equal(file["array"][:], plane())
+
+
+def test_attributes_come_back_whatever_their_text() -> None:
+    given = {"name": "Zürich \n'\"", "bytes": "a\udcff.tif", "empty": "", "n": 3, "x": 0.325}
+    assert decode_attributes(encode_plane(plane(), given, "none"), "plane") == given
+
+
+@pytest.mark.parametrize("compression", list(PRESETS))
+def test_no_flipped_bit_gives_wrong_pixels(compression: CompressionName) -> None:
+    content = encode_plane(plane(), {"well": "B03"}, compression)
+    where = random.Random(0)
+    for _ in range(60):
+        bit = where.randrange(len(content) * 8)
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            found = decode_plane(bytes(damaged), "plane")
+        except DamagedPlaneError:
+            continue
+        np.testing.assert_array_equal(found, plane(), err_msg=f"bit {bit}")
+
+
+@pytest.mark.parametrize(
+    ("y", "x"),
+    [
+        (slice(5, 100), slice(3, None)),
+        (slice(None, None, -1), slice(None)),
+        (slice(600, 5, -3), slice(0, 500, 7)),
+        (slice(-5, None), slice(None, None, -2)),
+        (slice(0, 0), slice(None)),
+        (slice(650, 9000), slice(-10_000, 4)),
+    ],
+)
+def test_a_region_is_what_indexing_gives(tmp_path: Path, y: slice, x: slice) -> None:
+    path = tmp_path / "plane.h5"
+    path.write_bytes(encode_plane(plane(), {}, "zstd"))
+    np.testing.assert_array_equal(read_region(path, y, x), plane()[y, x])
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((2, 2, 3), "u1"), np.zeros((2, 2), complex), np.zeros((0, 4), "u1")]
+)
+def test_what_is_no_plane_is_refused(pixels: PixelArray) -> None:
+    with pytest.raises(StorageError, match="expected a plane of two dimensions"):
+        encode_plane(pixels, {}, "zstd")
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5 at all", encode_plane(plane(), {}, "gzip")[:-9]])
+def test_what_is_no_stored_plane_is_named_damaged(content: bytes) -> None:
+    with pytest.raises(DamagedPlaneError, match=r"7\.h5: the stored plane is damaged"):
+        decode_plane(content, "7.h5")
+
+
+def test_a_missing_file_is_named_missing(tmp_path: Path) -> None:
+    with pytest.raises(DamagedPlaneError, match="missing"):
+        read_region(tmp_path / "7.h5", slice(0, 1), slice(0, 1))

@@ -1,0 +1,67 @@
+"""The store: whole files or none, inside its folder."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from imextract.errors import ConfigError, DamagedPlaneError, StorageError
+from imextract.store import FolderStore, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "planes")
+
+
+def test_what_was_put_is_got(store: FolderStore) -> None:
+    store.put("1/000/7.h5", b"pixels")
+    store.put("1/000/7.h5", b"other pixels")
+    assert store.get("1/000/7.h5") == b"other pixels"
+    assert store.sizes("1/000") == {"7.h5": 12}
+
+
+def test_a_failed_put_leaves_the_old_file_and_no_other(store: FolderStore) -> None:
+    store.put("1/7.h5", b"old")
+    os.rename(store.root / ".incoming", store.root / "moved")
+    (store.root / ".incoming").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="cannot be written"):
+        store.put("1/7.h5", b"new")
+    assert store.get("1/7.h5") == b"old"
+    assert store.sizes("1") == {"7.h5": 3}
+
+
+@pytest.mark.parametrize("location", ["../7.h5", "/etc/passwd", "1/../../7.h5", "", "."])
+def test_a_location_outside_is_refused(store: FolderStore, location: str) -> None:
+    with pytest.raises(StorageError, match="outside the storage"):
+        store.path(location)
+
+
+def test_a_missing_file_is_named(store: FolderStore) -> None:
+    with pytest.raises(DamagedPlaneError, match=r"7\.h5: the stored plane is missing"):
+        store.get("1/7.h5")
+
+
+def test_only_leavings_of_dead_processes_are_swept(store: FolderStore) -> None:
+    store.check()
+    here = socket.gethostname()
+    dead = store.root / ".incoming" / f"{here}-999999999-aa"
+    alive = store.root / ".incoming" / f"{here}-{os.getpid()}-bb"
+    elsewhere = store.root / ".incoming" / "other-host-1-cc"
+    for path in (dead, alive, elsewhere):
+        path.touch()
+    assert store.sweep() == 1
+    assert not dead.exists()
+    assert alive.exists()
+    assert elsewhere.exists()
+
+
+@pytest.mark.parametrize("url", ["{}", "file://{}"])
+def test_a_folder_is_given_as_path_or_url(tmp_path: Path, url: str) -> None:
+    assert open_store(url.format(tmp_path / "a b")).root == tmp_path / "a b"
+
+
+def test_storage_of_another_kind_is_refused() -> None:
+    with pytest.raises(ConfigError, match="s3:// is not supported"):
+        open_store("s3://bucket/planes")
