@@ -32,7 +32,7 @@ def test_common_spellings_are_understood(text: str, well: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "A", "1", "01", "A0", "A00", "A49", "AG01", "Z99", "ZZ9", "A001", "A1 ", "Ä1", "A²"],
+    ["", "A", "1", "01", "A0", "A00", "A49", "AG01", "Z99", "ZZ9", "A001", "A1 ", "Ä1"],
 )
 def test_what_is_no_well_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
