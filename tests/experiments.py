@@ -50,18 +50,20 @@ def name_of(site: int, channel: int, zplane: int) -> str:
 
 
 def make_folder(folder: Path, sites: int = 3, zplanes: int = 2) -> Manifest:
-    """Write one TIFF per plane and give the manifest of the folder."""
+    """Write one TIFF per plane, if there is none, and give the manifest of the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(folder, "pattern", channels={c: ChannelInfo(c) for c in CHANNELS})
     held = Rows()
     manifest.row_groups.append(held)
+    is_new = not any(folder.iterdir())
     for site in range(sites):
         key = SiteKey("P1", f"A{site + 1:02d}", 0)
         manifest.sites[key] = SiteInfo(0, 0, *SHAPE)
         for channel, channel_name in enumerate(CHANNELS):
             for zplane in range(zplanes):
                 path = folder / name_of(site, channel, zplane)
-                tifffile.imwrite(path, pixels_of(site, channel, zplane))
+                if is_new:
+                    tifffile.imwrite(path, pixels_of(site, channel, zplane))
                 entry = seen(folder, path)
                 manifest.data_sets.append(DataSet(entry, (), "tifffile", "TIFF"))
                 held.held.append(
@@ -126,10 +128,11 @@ def make_experiment(
     projects: bool = False,
     settings: Settings | None = None,
     name: str = "small",
+    folder_name: str = "small",
 ) -> SmallExperiment:
     """Write and register a folder of TIFF files."""
     settings = settings or settings_in(folder)
-    manifest = make_folder(folder / "originals" / name, sites, zplanes)
+    manifest = make_folder(folder / "originals" / folder_name, sites, zplanes)
     database = Database(settings.database_url)
     database.prepare()
     with database.transaction() as session:

@@ -1,5 +1,6 @@
 """Queries about microscope files."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,9 @@ def _file(row: MicroscopeImageFileRow, folder: str) -> MicroscopeFile:
 def files_at(session: Session, paths: Iterable[Path]) -> list[tuple[int, int]]:
     """Find files by their paths, in every acquisition of every experiment.
 
+    An acquisition's folder may have been registered through a symbolic link:
+    give real paths too.
+
     Returns
     -------
     list of (file id, entry id)
@@ -143,13 +147,20 @@ def files_at(session: Session, paths: Iterable[Path]) -> list[tuple[int, int]]:
     wanted = list(paths)
     found: list[tuple[int, int]] = []
     for acquisition_id, folder in session.execute(select(AcquisitionRow.id, AcquisitionRow.folder)):
-        below = [p.relative_to(folder).as_posix() for p in wanted if p.is_relative_to(folder)]
+        below = sorted(set(_below(wanted, folder, os.path.realpath(folder))))
         for start in range(0, len(below), _CHUNK):
             query = select(File.id, File.entry_id).where(
                 File.acquisition_id == acquisition_id, File.path.in_(below[start : start + _CHUNK])
             )
             found += [(row_id, entry_id or row_id) for row_id, entry_id in session.execute(query)]
     return found
+
+
+def _below(paths: Iterable[Path], *folders: str) -> Iterator[str]:
+    for path in paths:
+        for folder in folders:
+            if path.is_relative_to(folder):
+                yield path.relative_to(folder).as_posix()
 
 
 def set_file_state(session: Session, file_ids: Iterable[int], state: str) -> None:

@@ -1,6 +1,7 @@
 """Register a folder: read it, check it, write the plan of its planes to the ledger."""
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -96,7 +97,9 @@ def register_folder(
         microscope=request.microscope,
         pattern=request.pattern,
     )
-    manifest = build_manifest(request.folder.absolute(), options, settings)
+    # Not resolved: people want to see the path that they gave.
+    folder = Path(os.path.abspath(request.folder))  # noqa: PTH100
+    manifest = build_manifest(folder, options, settings)
     if request.dry_run:
         planned = _count_planes(manifest, request.projection)
         counts = {state: planned if state == "planned" else 0 for state in PLANE_STATES}

@@ -24,7 +24,7 @@ def test_what_was_put_is_got(store: FolderStore) -> None:
 
 def test_a_failed_put_leaves_the_old_file_and_no_other(store: FolderStore) -> None:
     store.put("1/7.h5", b"old")
-    os.rename(store.root / ".incoming", store.root / "moved")
+    (store.root / ".incoming").rename(store.root / "moved")
     (store.root / ".incoming").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="cannot be written"):
         store.put("1/7.h5", b"new")

@@ -46,10 +46,14 @@ def test_sqlite_writes_ahead_and_checks_foreign_keys(database: Database) -> None
 
 
 def test_a_failed_block_leaves_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.transaction() as session:
-        session.add(experiment("lost"))
-        session.flush()
-        1 / 0  # noqa: B018
+    def add_two_of_one_name() -> None:
+        with database.transaction() as session:
+            session.add(experiment("lost"))
+            session.flush()
+            session.add(experiment("lost"))
+
+    with pytest.raises(LedgerError, match="UNIQUE"):
+        add_two_of_one_name()
     with database.reading() as session:
         assert session.scalars(select(ExperimentRow)).all() == []
 

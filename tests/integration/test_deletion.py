@@ -1,0 +1,139 @@
+"""Originals go only when all that depends on them is proven."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from imextract.batches import CollectResult, ImextractBatchArguments
+from imextract.channel_image_file import ChannelImageFile
+from tests.experiments import SHAPE, SmallExperiment, make_experiment, name_of
+from tests.integration.test_extraction import register_as_is
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> SmallExperiment:
+    return make_experiment(tmp_path)
+
+
+def collect(experiment: SmallExperiment, delete: bool = True) -> CollectResult:
+    extractor = experiment.extractor
+    batch = extractor.create_collect_batch(ImextractBatchArguments(delete=delete))
+    return extractor.collect_job_output(batch)
+
+
+def test_nothing_is_deleted_unasked(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    result = collect(experiment, delete=False)
+    assert (result.extracted, result.deleted_files, result.kept_files) == (12, 0, 12)
+    assert len(experiment.originals()) == 12
+
+
+def test_proven_originals_are_deleted_and_their_planes_stay(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    result = collect(experiment)
+    assert (result.deleted_files, result.kept_files, result.notes) == (12, 0, ())
+    assert experiment.originals() == []
+    planes = ChannelImageFile.find(experiment.experiment_id, experiment.settings)
+    assert sum(plane.get().size > 0 for plane in planes) == 12
+    assert collect(experiment).deleted_files == 0
+    assert experiment.extract() == []
+
+
+def test_collect_before_run_deletes_nothing(experiment: SmallExperiment) -> None:
+    result = collect(experiment)
+    assert (result.unfinished, result.deleted_files) == (12, 0)
+    assert len(experiment.originals()) == 12
+
+
+def test_one_failed_plane_keeps_the_whole_acquisition(experiment: SmallExperiment) -> None:
+    os.truncate(experiment.folder / name_of(0, 0, 0), 100)
+    experiment.extract()
+    result = collect(experiment)
+    assert (result.failed, result.deleted_files) == (1, 0)
+    assert len(experiment.originals()) == 12
+    assert "1 planes are not extracted" in result.notes[0]
+
+
+def test_an_original_whose_output_rotted_is_kept(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    rotten = experiment.stored_files()[0]
+    content = bytearray(rotten.read_bytes())
+    content[len(content) // 2] ^= 4
+    rotten.write_bytes(content)
+    result = collect(experiment)
+    assert result.deleted_files == 11
+    assert len(experiment.originals()) == 1
+    assert any(str(rotten) in note for note in result.notes)
+
+
+def test_a_missing_output_keeps_everything(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    experiment.stored_files()[0].unlink()
+    result = collect(experiment)
+    assert (result.unfinished, result.deleted_files) == (1, 0)
+    assert len(experiment.originals()) == 12
+
+
+def test_a_changed_original_is_kept(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    changed = experiment.folder / name_of(0, 0, 0)
+    tifffile.imwrite(changed, np.zeros(SHAPE, "uint16"))
+    assert collect(experiment).deleted_files == 11
+    assert experiment.originals() == [changed]
+
+
+def test_what_a_symbolic_link_leads_to_is_kept(experiment: SmallExperiment, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    original = experiment.folder / name_of(0, 0, 0)
+    original.rename(elsewhere / original.name)
+    original.symlink_to(elsewhere / original.name)
+    experiment.extract()
+    result = collect(experiment)
+    assert result.deleted_files == 11
+    assert (elsewhere / original.name).exists()
+    assert "symbolic link" in result.notes[0]
+
+
+def test_a_constant_plane_holds_its_original_until_accepted(experiment: SmallExperiment) -> None:
+    constant = experiment.folder / name_of(0, 0, 0)
+    tifffile.imwrite(constant, np.zeros(SHAPE, "uint16"))
+    register_as_is(experiment, constant)
+    experiment.extract()
+    result = collect(experiment)
+    assert (result.suspect, result.deleted_files) == (1, 11)
+    assert experiment.originals() == [constant]
+    assert f"imextract {experiment.experiment_id} accept" in result.notes[0]
+
+
+@pytest.mark.parametrize("name", ["small", "link"])
+def test_another_experiment_on_the_same_files_holds_them(tmp_path: Path, name: str) -> None:
+    first = make_experiment(tmp_path)
+    (tmp_path / "originals" / "link").symlink_to(first.folder)
+    second = make_experiment(tmp_path, settings=first.settings, folder_name=name, name="second")
+    assert second.experiment_id != first.experiment_id
+    first.extract()
+    result = collect(first)
+    assert (result.extracted, result.deleted_files) == (12, 0)
+    assert len(first.originals()) == 12
+    assert f"of experiment {second.experiment_id} is planned" in result.notes[0]
+    second.extract()
+    assert collect(first).deleted_files == 12
+    assert collect(second).kept_files == 0
+
+
+def test_a_deletion_cut_off_midway_is_finished_by_the_next(experiment: SmallExperiment) -> None:
+    from sqlalchemy import update
+
+    from imextract.database.models import MicroscopeImageFileRow as File
+
+    experiment.extract()
+    with experiment.database.transaction() as session:
+        session.execute(update(File).values(state="pending_deletion"))
+    (experiment.folder / name_of(0, 0, 0)).unlink()
+    result = collect(experiment)
+    assert (result.deleted_files, result.kept_files) == (12, 0)
+    assert experiment.originals() == []

@@ -1,0 +1,67 @@
+"""Init: batches of whole sites, only of what is missing."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imextract.batches import ImextractBatchArguments
+from imextract.errors import UnknownExperimentError
+from imextract.extractor import ImageExtractor
+from imextract.plan import split_evenly
+from tests.experiments import SmallExperiment, make_experiment
+
+
+@given(st.integers(0, 500), st.integers(1, 120), st.integers(1, 16))
+def test_batches_partition_the_sites_evenly(count: int, batch_size: int, workers: int) -> None:
+    sites = list(range(10, 10 + count))
+    arguments = ImextractBatchArguments(batch_size=batch_size, workers=workers)
+    chunks = [list(chunk) for chunk in split_evenly(sites, arguments)]
+    assert [site for chunk in chunks for site in chunk] == sites
+    lengths = [len(chunk) for chunk in chunks]
+    assert len(chunks) >= min(workers, count)
+    if lengths:
+        assert max(lengths) <= batch_size
+        assert min(lengths) >= max(1, max(lengths) - 1)
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> SmallExperiment:
+    return make_experiment(tmp_path, sites=5)
+
+
+def test_an_unknown_experiment_is_named(experiment: SmallExperiment) -> None:
+    with pytest.raises(UnknownExperimentError, match="experiment 99 does not exist"):
+        ImageExtractor(99, experiment.settings)
+
+
+def test_all_planes_of_a_site_are_in_one_batch(experiment: SmallExperiment) -> None:
+    arguments = ImextractBatchArguments(batch_size=2)
+    batches = list(experiment.extractor.create_run_batches(arguments))
+    assert [batch.job for batch in batches] == [1, 2, 3]
+    results = [experiment.extractor.run_job(batch) for batch in batches]
+    assert sorted(result.planned for result in results) == [4, 8, 8]
+
+
+def test_a_second_init_asks_only_for_what_is_missing(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    assert experiment.extract() == []
+    for path in experiment.stored_files()[3:6]:
+        path.unlink()
+    assert sum(result.extracted for result in experiment.extract()) == 3
+    assert experiment.extract() == []
+
+
+def test_a_stored_file_cut_short_is_extracted_again(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    path = experiment.stored_files()[0]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [result.extracted for result in experiment.extract()] == [1]
+
+
+def test_unfinished_batches_are_those_with_planned_planes(experiment: SmallExperiment) -> None:
+    extractor = experiment.extractor
+    batches = list(extractor.create_run_batches(ImextractBatchArguments(batch_size=2)))
+    extractor.run_job(batches[1])
+    assert extractor.unfinished(batches) == [batches[0], batches[2]]
