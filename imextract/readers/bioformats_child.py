@@ -1,0 +1,155 @@
+"""The process that runs Bio-Formats: ``python -m imextract.readers.bioformats_child``.
+
+It is disposable. Requests come on standard input and are answered in order on
+standard output; pixels go through shared memory. It ends with its parent.
+"""
+
+import json
+import os
+import resource
+import sys
+import traceback
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from imextract.readers import java
+from imextract.readers.framing import read_message, write_message
+from imextract.readers.java_data_set import NoSuchPlaneError, OpenDataSet, StructureChangedError
+from imextract.readers.lifeline import die_with_parent
+from imextract.readers.slots import SlotView
+
+__all__ = ["main"]
+
+_MOST_OPEN = 4
+
+# What is told of a Java exception, by its class.
+_KINDS = {
+    "loci.formats.UnknownFormatException": "unknown_format",
+    "java.lang.OutOfMemoryError": "memory",
+}
+
+
+class Session:
+    """Answers requests; keeps the data sets used last open."""
+
+    def __init__(self, slots: Sequence[SlotView]) -> None:
+        self._slots = slots
+        self._logs = java.LogRecords()
+        self._open: OrderedDict[tuple[object, ...], OpenDataSet] = OrderedDict()
+        self._opened = 0
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request, with an error if it cannot be honoured."""
+        self._logs.drain()
+        try:
+            reply = self._dispatch(request)
+        except Exception as error:  # noqa: BLE001 - the fence: every error becomes an answer
+            reply = {"error": _explain(error)}
+            if reply["error"]["kind"] == "memory":
+                self._forget()
+        return {**reply, "warnings": self._logs.drain()}
+
+    def _dispatch(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request.pop("do"):
+            case "inspect":
+                return self._inspect(**request)
+            case "open":
+                return self._data_set(**request).describe()
+            case "series_files":
+                series = request.pop("series")
+                return {"files": self._data_set(**request).series_files(series)}
+            case "read":
+                return self._read(**request)
+            case "stats":
+                return {"opened": self._opened, "open": len(self._open)}
+            case unknown:
+                raise ValueError(f"no such request: {unknown!r}")
+
+    def _inspect(self, path: str) -> dict[str, Any]:
+        for key in [key for key in self._open if key[0] == path]:
+            self._open.pop(key).close()
+        data_set = self._keep(_key(path, ""), OpenDataSet(path, with_metadata=True))
+        return {**data_set.describe(), "ome_xml": data_set.ome_xml()}
+
+    def _read(
+        self, series: int, plane: int, slot: int, expected: dict[str, Any], **place: str
+    ) -> dict[str, Any]:
+        pixels = self._data_set(**place).read(series, plane, expected)
+        memory = self._slots[slot].memory()
+        memory[: pixels.nbytes] = pixels.data
+        return {"size": pixels.nbytes}
+
+    def _data_set(self, path: str, stamp: str) -> OpenDataSet:
+        key = _key(path, stamp)
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        return self._keep(key, OpenDataSet(path))
+
+    def _forget(self) -> None:
+        """Let go of all data sets: one that ran out of memory is not to be trusted."""
+        self._open.clear()
+
+    def _keep(self, key: tuple[object, ...], data_set: OpenDataSet) -> OpenDataSet:
+        self._opened += 1
+        self._open[key] = data_set
+        while len(self._open) > _MOST_OPEN:
+            self._open.popitem(last=False)[1].close()
+        return data_set
+
+
+def _key(path: str, stamp: str) -> tuple[object, ...]:
+    found = Path(path).stat()
+    return path, found.st_size, found.st_mtime_ns, stamp
+
+
+def _explain(error: Exception) -> dict[str, str]:
+    if isinstance(error, java.JavaException):
+        name, message = java.describe(error)
+        return {"kind": _KINDS.get(name, "java"), "message": f"{name}: {message}".rstrip(": ")}
+    if isinstance(error, NoSuchPlaneError):
+        return {"kind": "no_plane", "message": str(error)}
+    if isinstance(error, StructureChangedError):
+        return {"kind": "mismatch", "message": str(error)}
+    return {"kind": "python", "message": f"{type(error).__name__}: {error}"}
+
+
+def _claim_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Keep the two pipes for messages; whatever Java prints goes to stderr."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _serve(lifeline: int, slots: Sequence[int], heap_mb: int) -> None:
+    die_with_parent(lifeline)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    requests, replies = _claim_pipes()
+    java.start_java(heap_mb)
+    session = Session([SlotView(descriptor) for descriptor in slots])
+    write_message(replies, {"ready": True})
+    while (request := read_message(requests)) is not None:
+        write_message(replies, session.answer(request))
+
+
+def main() -> None:
+    """Serve until the parent is gone."""
+    code = 1
+    try:
+        _serve(**json.loads(sys.argv[1]))
+        code = 0
+    except BaseException:  # noqa: BLE001 - the last fence: a process with Java in it must not linger
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        # An orderly exit would wait for Java for ever.
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""One running Bio-Formats child: its pipes, its pending answers, its end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+from typing import IO, Any, Self
+
+import imextract
+from imextract.errors import ConfigError
+from imextract.readers.framing import read_message, write_message
+from imextract.readers.java_home import find_java_home
+
+__all__ = ["ChildLostError", "Connection"]
+
+_START_LIMIT_S = 120.0
+_END_LIMIT_S = 5.0
+
+
+class ChildLostError(Exception):
+    """The child ended before it answered.
+
+    Parameters
+    ----------
+    is_to_blame
+        Whether the unanswered request was the one being worked on.
+    """
+
+    def __init__(self, reason: str, *, is_to_blame: bool) -> None:
+        super().__init__(reason)
+        self.is_to_blame = is_to_blame
+
+
+class Connection:
+    """A child process and the answers expected of it, in order."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lifeline: int) -> None:
+        self._process = process
+        self._lifeline = lifeline
+        self._lock = threading.Lock()
+        self._pending: deque[Future[dict[str, Any]]] = deque()
+        self._said: deque[str] = deque(maxlen=15)
+        self._end: str | None = None
+        self._is_lost = False
+        self.last_answer = time.monotonic()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    @classmethod
+    def start(cls, heap_mb: int, slots: Sequence[int]) -> Self:
+        """Start a child and wait until its Java runs.
+
+        Raises
+        ------
+        ConfigError
+            If there is no Java, or it does not start.
+        """
+        environment = _child_environment()
+        ear, lifeline = os.pipe()
+        given = json.dumps({"lifeline": ear, "slots": list(slots), "heap_mb": heap_mb})
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "imextract.readers.bioformats_child", given],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[ear, *slots],
+                env=environment,
+                # Ctrl-C is for the parent; the child ends with it.
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(lifeline)
+            raise
+        finally:
+            os.close(ear)
+        connection = cls(process, lifeline)
+        connection._await_ready()
+        return connection
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child can still be asked."""
+        return not self._is_lost and self._process.poll() is None
+
+    def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
+        """Send a request; `ChildLostError` is set on the future if none answers."""
+        future = self._expect()
+        try:
+            write_message(_stream(self._process.stdin), request)
+        except (OSError, ValueError):
+            # The child ended before it saw the request.
+            with self._lock:
+                if future in self._pending:
+                    self._pending.remove(future)
+            if not future.done():
+                future.set_exception(ChildLostError("it had ended", is_to_blame=False))
+        return future
+
+    def kill(self, reason: str) -> None:
+        """End the child at once, whatever it does."""
+        with self._lock:
+            self._end = self._end or reason
+        self._process.kill()
+
+    def _expect(self) -> Future[dict[str, Any]]:
+        future: Future[dict[str, Any]] = Future()
+        with self._lock:
+            if self._is_lost:
+                future.set_exception(ChildLostError("it had ended", is_to_blame=False))
+                return future
+            if not self._pending:
+                self.last_answer = time.monotonic()
+            self._pending.append(future)
+        return future
+
+    def _await_ready(self) -> None:
+        ready = self._expect()
+        try:
+            ready.result(timeout=_START_LIMIT_S)
+        except (ChildLostError, FutureTimeoutError) as error:
+            self.kill(f"it did not start within {_START_LIMIT_S:g} s")
+            raise ConfigError(
+                f"the Java process of Bio-Formats does not start: {error}; check JAVA_HOME "
+                "and that IMEXTRACT_JAVA_HEAP_MB fits into this machine's memory"
+            ) from error
+
+    def _receive(self) -> None:
+        replies = _stream(self._process.stdout)
+        while (reply := read_message(replies)) is not None:
+            with self._lock:
+                self.last_answer = time.monotonic()
+                future = self._pending.popleft()
+            future.set_result(reply)
+        self._bury()
+
+    def _bury(self) -> None:
+        try:
+            self._process.wait(_END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join(_END_LIMIT_S)
+        with self._lock:
+            self._is_lost = True
+            unanswered = list(self._pending)
+            self._pending.clear()
+        os.close(self._lifeline)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            _close(stream)
+        reason = self._describe_end()
+        for position, future in enumerate(unanswered):
+            future.set_exception(ChildLostError(reason, is_to_blame=position == 0))
+
+    def _listen(self) -> None:
+        for line in _stream(self._process.stderr):
+            self._said.append(line.decode("utf-8", "replace").rstrip())
+
+    def _describe_end(self) -> str:
+        code = self._process.returncode
+        if self._end is not None:
+            end = f"was killed because {self._end}"
+        elif code < 0:
+            name = signal.Signals(-code).name
+            hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
+            end = f"was ended by {name}{hint}"
+        else:
+            end = f"ended with exit code {code}"
+        said = f"; its last words: {' | '.join(self._said)[-800:]}" if self._said else ""
+        return f"the Java process of Bio-Formats {end}{said}"
+
+
+def _child_environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    environment["JAVA_HOME"] = str(find_java_home())
+    # javabridge would prefer this one, and Java these options to ours.
+    for name in ("CP_JAVA_HOME", "_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS"):
+        environment.pop(name, None)
+    environment["LC_ALL"] = "C.UTF-8"
+    root = str(Path(imextract.__file__).parent.parent)
+    others = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = root + (os.pathsep + others if others else "")
+    return environment
+
+
+def _stream(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise ValueError("the process was started without this pipe")
+    return stream
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is not None:
+        try:
+            stream.close()
+        except OSError:
+            # A request that nobody will read any more.
+            return

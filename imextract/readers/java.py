@@ -1,0 +1,165 @@
+"""The door to Java: only the Bio-Formats child imports this module."""
+
+import functools
+from typing import Any, TypeAlias
+
+import bioformats
+import javabridge
+
+__all__ = [
+    "JavaException",
+    "JavaObject",
+    "LogRecords",
+    "bytes_per_pixel",
+    "call",
+    "describe",
+    "new",
+    "pixel_type",
+    "start_java",
+    "static",
+    "text",
+    "texts",
+]
+
+# What comes from Java has no types: this name is the only door for it.
+JavaObject: TypeAlias = Any
+JavaException = javabridge.JavaException
+
+_XERCES = "com.sun.org.apache.xerces.internal"
+_XALAN = "com.sun.org.apache.xalan.internal.xsltc"
+_FLAGS = (
+    "-Xrs",
+    "-XX:+UseParallelGC",
+    "-XX:+DisableExplicitGC",
+    # A crash is told by the parent; it leaves no file in the working folder.
+    "-XX:ErrorFile=/dev/stderr",
+    # File names are bytes in UTF-8, whatever the locale of the worker.
+    "-Dsun.jnu.encoding=UTF-8",
+    "-Dfile.encoding=UTF-8",
+    # The jar brings an XML parser that fetches what a file tells it to and
+    # expands entities without bound; Java's own parser can be forbidden both.
+    f"-Djavax.xml.parsers.DocumentBuilderFactory={_XERCES}.jaxp.DocumentBuilderFactoryImpl",
+    f"-Djavax.xml.parsers.SAXParserFactory={_XERCES}.jaxp.SAXParserFactoryImpl",
+    f"-Djavax.xml.transform.TransformerFactory={_XALAN}.trax.TransformerFactoryImpl",
+    f"-Dorg.xml.sax.driver={_XERCES}.parsers.SAXParser",
+    "-Djavax.xml.accessExternalDTD=",
+    "-Djavax.xml.accessExternalSchema=",
+    "-Djavax.xml.accessExternalStylesheet=",
+    "-Djdk.xml.entityExpansionLimit=1000",
+    "-Djdk.xml.totalEntitySizeLimit=5000000",
+    "-Djdk.xml.maxGeneralEntitySizeLimit=1000000",
+)
+
+
+def start_java(heap_mb: int) -> None:
+    """Start the virtual machine; once per process."""
+    javabridge.start_vm(
+        args=list(_FLAGS),
+        class_path=bioformats.JARS,
+        max_heap_size=f"{heap_mb}m",
+        run_headless=True,
+    )
+
+
+def call(target: JavaObject, name: str, signature: str, *arguments: JavaObject) -> JavaObject:
+    """Call a method; strings among the arguments may hold any character."""
+    return javabridge.call(target, name, signature, *map(_java, arguments))
+
+
+def static(class_name: str, name: str, signature: str, *arguments: JavaObject) -> JavaObject:
+    """Call a static method."""
+    return javabridge.static_call(class_name, name, signature, *map(_java, arguments))
+
+
+def new(class_name: str, signature: str = "()V", *arguments: JavaObject) -> JavaObject:
+    """Construct an object."""
+    return javabridge.make_instance(class_name, signature, *map(_java, arguments))
+
+
+def text(target: JavaObject, name: str) -> str | None:
+    """Call a method that takes nothing and gives a string or null."""
+    # javabridge's own conversion spoils characters beyond U+FFFF.
+    environment = javabridge.get_env()
+    found = _method(target, name, "()Ljava/lang/String;")
+    given = environment.call_method(target, found)
+    thrown = environment.exception_occurred()
+    if thrown is not None:
+        raise JavaException(thrown)
+    return None if given is None else _string(given)
+
+
+def texts(array: JavaObject) -> list[str]:
+    """Convert an array of strings; null is no string."""
+    if array is None:
+        return []
+    return [_string(item) for item in javabridge.get_env().get_object_array_elements(array)]
+
+
+def describe(error: JavaObject) -> tuple[str, str]:
+    """Give the class and the message of the innermost cause of a throwable."""
+    throwable = error.throwable
+    while (cause := call(throwable, "getCause", "()Ljava/lang/Throwable;")) is not None:
+        throwable = cause
+    kind = text(call(throwable, "getClass", "()Ljava/lang/Class;"), "getName")
+    return str(kind), text(throwable, "getMessage") or ""
+
+
+class LogRecords:
+    """What Bio-Formats logs as a warning or an error, kept instead of printed."""
+
+    _LEVEL = "ch/qos/logback/classic/Level"
+    _MOST = 20
+
+    def __init__(self) -> None:
+        root = static(
+            "org/slf4j/LoggerFactory",
+            "getLogger",
+            "(Ljava/lang/String;)Lorg/slf4j/Logger;",
+            "ROOT",
+        )
+        context = call(root, "getLoggerContext", "()Lch/qos/logback/classic/LoggerContext;")
+        warn = javabridge.get_static_field(self._LEVEL, "WARN", f"L{self._LEVEL};")
+        appender = new("ch/qos/logback/core/read/ListAppender")
+        call(appender, "setContext", "(Lch/qos/logback/core/Context;)V", context)
+        call(appender, "start", "()V")
+        call(root, "detachAndStopAllAppenders", "()V")
+        call(root, "setLevel", f"(L{self._LEVEL};)V", warn)
+        call(root, "addAppender", "(Lch/qos/logback/core/Appender;)V", appender)
+        self._events = javabridge.get_field(appender, "list", "Ljava/util/List;")
+
+    def drain(self) -> list[str]:
+        """Give the first records since the last time, and forget all."""
+        count = call(self._events, "size", "()I")
+        events = [
+            call(self._events, "get", "(I)Ljava/lang/Object;", index)
+            for index in range(min(count, self._MOST))
+        ]
+        if count:
+            call(self._events, "clear", "()V")
+        return [text(event, "getFormattedMessage") or "" for event in events]
+
+
+def _java(value: JavaObject) -> JavaObject:
+    return javabridge.get_env().new_string(value) if isinstance(value, str) else value
+
+
+def _string(value: JavaObject) -> str:
+    return str(javabridge.get_env().get_string(value))
+
+
+def _method(target: JavaObject, name: str, signature: str) -> JavaObject:
+    environment = javabridge.get_env()
+    return environment.get_method_id(environment.get_object_class(target), name, signature)
+
+
+@functools.cache
+def pixel_type(number: int) -> str:
+    """Give Bio-Formats' name of a pixel type."""
+    name = static("loci/formats/FormatTools", "getPixelTypeString", "(I)Ljava/lang/String;", number)
+    return str(name)
+
+
+@functools.cache
+def bytes_per_pixel(number: int) -> int:
+    """Give the size of a pixel type."""
+    return int(static("loci/formats/FormatTools", "getBytesPerPixel", "(I)I", number))

@@ -1,0 +1,169 @@
+"""A data set opened by Bio-Formats, inside the child process."""
+
+from typing import Any
+
+import javabridge
+import numpy as np
+from numpy.typing import NDArray
+
+from imextract.readers import java
+
+__all__ = ["NoSuchPlaneError", "OpenDataSet", "StructureChangedError"]
+
+# Bio-Formats' name -> NumPy's; the others are called the same.
+_DTYPES = {
+    "float": "float32",
+    "double": "float64",
+    "complex": "complex64",
+    "double-complex": "complex128",
+}
+
+# They open what is no image: any table of numbers, archives.
+_EXCLUDED_READERS = ("TextReader", "ZipReader")
+
+
+class NoSuchPlaneError(LookupError):
+    """The data set has no such series or plane."""
+
+
+class StructureChangedError(ValueError):
+    """A series is not what the caller expects."""
+
+
+class OpenDataSet:
+    """What Bio-Formats opens through one file, kept open.
+
+    Parameters
+    ----------
+    path
+        The file to open, in UTF-8.
+    with_metadata
+        Whether OME-XML is to be collected.
+    """
+
+    def __init__(self, path: str, *, with_metadata: bool = False) -> None:
+        self._path = path
+        self._image_reader = java.new(
+            "loci/formats/ImageReader", "(Lloci/formats/ClassList;)V", _reader_classes()
+        )
+        self._reader = java.new(
+            "loci/formats/ChannelSeparator",
+            "(Lloci/formats/IFormatReader;)V",
+            self._image_reader,
+        )
+        java.call(self._reader, "setFlattenedResolutions", "(Z)V", False)
+        self._metadata = _metadata_store(self._reader) if with_metadata else None
+        java.call(self._reader, "setId", "(Ljava/lang/String;)V", path)
+        self.series = [self._series(index) for index in range(self._count("getSeriesCount"))]
+
+    def describe(self) -> dict[str, Any]:
+        """Give format, structure and files, as JSON can hold them."""
+        return {
+            "format": java.text(self._reader, "getFormat"),
+            "series": self.series,
+            **self._files(),
+        }
+
+    def ome_xml(self) -> str:
+        """Give the metadata as OME-XML."""
+        service = _ome_service()
+        signature = "(Lloci/formats/meta/MetadataRetrieve;)Ljava/lang/String;"
+        environment = javabridge.get_env()
+        method = environment.get_method_id(
+            environment.get_object_class(service), "getOMEXML", signature
+        )
+        given = environment.call_method(service, method, self._metadata)
+        thrown = environment.exception_occurred()
+        if thrown is not None:
+            raise java.JavaException(thrown)
+        return str(environment.get_string(given))
+
+    def series_files(self, series: int) -> list[str]:
+        """Give the files that hold one series."""
+        self._go_to(series)
+        return java.texts(java.call(self._reader, "getSeriesUsedFiles", "()[Ljava/lang/String;"))
+
+    def read(self, series: int, plane: int, expected: dict[str, Any]) -> NDArray[np.uint8]:
+        """Read the bytes of one plane of a series that is as expected."""
+        self._go_to(series)
+        found = self.series[series]
+        changed = {key: found[key] for key in expected if found[key] != expected[key]}
+        if changed:
+            raise StructureChangedError(f"series {series} has {changed}, expected {expected}")
+        if not 0 <= plane < found["plane_count"]:
+            raise NoSuchPlaneError(f"no plane {plane}: series {series} has {found['plane_count']}")
+        pixels = java.call(self._reader, "openBytes", "(I)[B", plane)
+        size = found["size_x"] * found["size_y"] * found["bytes_per_pixel"]
+        array: NDArray[np.uint8] = np.asarray(pixels).view(np.uint8)
+        if array.size != size:
+            raise StructureChangedError(f"plane {plane} has {array.size} bytes, expected {size}")
+        return array
+
+    def close(self) -> None:
+        """Close the files."""
+        java.call(self._reader, "close", "()V")
+
+    def _count(self, name: str) -> int:
+        return int(java.call(self._reader, name, "()I"))
+
+    def _go_to(self, series: int) -> None:
+        if not 0 <= series < len(self.series):
+            raise NoSuchPlaneError(f"no series {series}: the data set has {len(self.series)}")
+        java.call(self._reader, "setSeries", "(I)V", series)
+
+    def _series(self, index: int) -> dict[str, Any]:
+        java.call(self._reader, "setSeries", "(I)V", index)
+        number = self._count("getPixelType")
+        name = java.pixel_type(number)
+        return {
+            "size_x": self._count("getSizeX"),
+            "size_y": self._count("getSizeY"),
+            "size_z": self._count("getSizeZ"),
+            "size_c": self._count("getSizeC"),
+            "size_t": self._count("getSizeT"),
+            "dtype": _DTYPES.get(name, name),
+            "dimension_order": java.text(self._reader, "getDimensionOrder"),
+            "plane_count": self._count("getImageCount"),
+            "little_endian": bool(java.call(self._reader, "isLittleEndian", "()Z")),
+            "bytes_per_pixel": java.bytes_per_pixel(number),
+        }
+
+    def _files(self) -> dict[str, Any]:
+        try:
+            used = java.texts(java.call(self._reader, "getUsedFiles", "()[Ljava/lang/String;"))
+            metadata = java.texts(
+                java.call(self._reader, "getUsedFiles", "(Z)[Ljava/lang/String;", True)
+            )
+            java.call(self._reader, "setSeries", "(I)V", 0)
+            first = self.series_files(0)
+        except java.JavaException as error:
+            # Some readers fail here when files of the set are missing.
+            return {"used_files": None, "files_error": ": ".join(java.describe(error))}
+        by_series = len(self.series) == 1 or len(first) < len(used)
+        return {"used_files": used, "metadata_files": metadata, "files_by_series": by_series}
+
+
+def _reader_classes() -> java.JavaObject:
+    signature = "()Lloci/formats/ClassList;"
+    classes = java.static("loci/formats/ImageReader", "getDefaultReaderClasses", signature)
+    for name in _EXCLUDED_READERS:
+        excluded = javabridge.class_for_name(f"loci.formats.in.{name}")
+        java.call(classes, "removeClass", "(Ljava/lang/Class;)V", excluded)
+    return classes
+
+
+def _ome_service() -> java.JavaObject:
+    factory = java.new("loci/common/services/ServiceFactory")
+    return java.call(
+        factory,
+        "getInstance",
+        "(Ljava/lang/Class;)Lloci/common/services/Service;",
+        javabridge.class_for_name("loci.formats.services.OMEXMLService"),
+    )
+
+
+def _metadata_store(reader: java.JavaObject) -> java.JavaObject:
+    signature = "()Lloci/formats/ome/OMEXMLMetadata;"
+    store = java.call(_ome_service(), "createOMEXMLMetadata", signature)
+    java.call(reader, "setMetadataStore", "(Lloci/formats/meta/MetadataStore;)V", store)
+    return store
