@@ -1,0 +1,315 @@
+"""Everything that Bio-Formats reads, through its own process."""
+
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import xxhash
+
+from imextract.config import Settings
+from imextract.errors import ImextractError, PlaneNotFoundError, SourceFileError
+from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
+from imextract.readers.bioformats_process import BioFormatsProcess, PendingReply, shared_process
+from imextract.readers.expected import ExpectedFile, file_problems
+from imextract.readers.proof import PlaneProof
+from imextract.readers.utf8_names import Utf8Names
+
+__all__ = ["BioFormatsReader", "Inspection", "inspect_file"]
+
+Reply = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What Bio-Formats makes of a file.
+
+    Attributes
+    ----------
+    used_files
+        All files of the data set; only the file itself, and a warning, where
+        Bio-Formats fails to tell them.
+    metadata_files
+        Those of them that hold no pixels.
+    warnings
+        What Bio-Formats logged while it opened the file.
+    """
+
+    path: Path
+    format_name: str
+    structure: tuple[SeriesStructure, ...]
+    used_files: tuple[Path, ...]
+    metadata_files: tuple[Path, ...]
+    ome_xml: str
+    warnings: tuple[str, ...]
+
+
+def inspect_file(path: Path, settings: Settings) -> Inspection:
+    """Open a file with Bio-Formats and tell what is in it.
+
+    Raises
+    ------
+    UnknownFormatError
+        If Bio-Formats does not know the format.
+    SourceFileError
+        If the file cannot be opened.
+    """
+    path = _ordinary_file(path)
+    with Utf8Names(path) as names:
+        reply = shared_process(settings).ask(
+            f"{path}: opening", {"do": "inspect", "path": names.name}
+        )
+        warnings = [*reply["warnings"]]
+        if reply["used_files"] is None:
+            warnings.append(
+                f"Bio-Formats cannot tell the files of the data set ({reply['files_error']})"
+            )
+        return Inspection(
+            path=path,
+            format_name=reply["format"],
+            structure=_structure(path, reply),
+            used_files=_paths(names, reply["used_files"]) or (path,),
+            metadata_files=_metadata_files(names, reply),
+            ome_xml=reply["ome_xml"],
+            warnings=tuple(warnings),
+        )
+
+
+class BioFormatsReader:
+    """A data set that Bio-Formats opens through one file.
+
+    Parameters
+    ----------
+    path
+        The file that is opened.
+    companions
+        The files of the data set as they were registered. If one is not so any
+        more, only planes that a healthy TIFF proves are given.
+
+    Raises
+    ------
+    SourceFileError
+        If the file cannot be opened.
+    """
+
+    def __init__(
+        self, path: Path, settings: Settings, companions: Sequence[ExpectedFile] = ()
+    ) -> None:
+        self._path = _ordinary_file(path)
+        self._process = shared_process(settings)
+        self._names = Utf8Names(self._path)
+        self._place = {"path": self._names.name, "stamp": _stamp(companions)}
+        self._prefetched: tuple[PlaneRef, _PendingPlane] | None = None
+        try:
+            reply = self._process.ask(f"{self._path}: opening", {"do": "open", **self._place})
+            self._structure = _structure(self._path, reply)
+        except BaseException:
+            self._names.close()
+            raise
+        self._series: list[Reply] = reply["series"]
+        self._used_files = _paths(self._names, reply["used_files"])
+        self._files_by_series = bool(reply.get("files_by_series"))
+        self._proof = PlaneProof(
+            reply["format"],
+            None if reply["used_files"] is None else self._all_files(companions),
+            self._series_files,
+            file_problems(companions),
+        )
+
+    @property
+    def structure(self) -> tuple[SeriesStructure, ...]:
+        """The structure of every series, as Bio-Formats tells it."""
+        return self._structure
+
+    def read_plane(self, ref: PlaneRef) -> PixelArray:
+        """Read one plane as stored, as `PlaneReader.read_plane`."""
+        self._check_ref(ref)
+        plane, warnings = self._pending(ref).result()
+        doubt = "; ".join(warnings[:3]) or self._proof.doubt(ref.series, plane)
+        if doubt:
+            raise SourceFileError(
+                f"{self._what(ref)}: its pixels cannot be trusted: {doubt}; "
+                "put whole files in place and extract again"
+            )
+        return plane
+
+    def prefetch(self, ref: PlaneRef) -> None:
+        """Let Bio-Formats read a plane while this process does other things."""
+        if self._prefetched is not None and self._prefetched[0] == ref:
+            return
+        self._discard()
+        try:
+            self._check_ref(ref)
+            pending = self._start(ref, wait=False)
+        except ImextractError:
+            # Only a hint: the error comes again when the plane is read.
+            return
+        if pending is not None:
+            self._prefetched = ref, pending
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._discard()
+        self._names.close()
+
+    def _pending(self, ref: PlaneRef) -> "_PendingPlane":
+        if self._prefetched is not None and self._prefetched[0] == ref:
+            pending = self._prefetched[1]
+            self._prefetched = None
+            return pending
+        # Two readers that each hold one slot and wait for another would wait for ever.
+        self._discard()
+        started = self._start(ref, wait=True)
+        if started is None:
+            raise SourceFileError(f"{self._what(ref)}: no shared memory; try again")
+        return started
+
+    def _start(self, ref: PlaneRef, *, wait: bool) -> "_PendingPlane | None":
+        series = self._series[ref.series]
+        size = series["size_x"] * series["size_y"] * series["bytes_per_pixel"]
+        slot = self._process.slots.take(size, wait=wait)
+        if slot is None:
+            return None
+        expected = {key: series[key] for key in ("size_x", "size_y", "dtype", "plane_count")}
+        request = {"do": "read", "series": ref.series, "plane": ref.plane, "slot": slot}
+        request |= {"expected": expected, **self._place}
+        try:
+            reply = PendingReply(self._process, request, self._what(ref))
+        except BaseException:
+            self._process.slots.release(slot)
+            raise
+        return _PendingPlane(self._process, slot, reply, series)
+
+    def _discard(self) -> None:
+        if self._prefetched is not None:
+            self._prefetched[1].discard()
+            self._prefetched = None
+
+    def _check_ref(self, ref: PlaneRef) -> None:
+        if not 0 <= ref.series < len(self._structure):
+            raise PlaneNotFoundError(
+                f"{self._path}: no series {ref.series}: the file has {len(self._structure)}; "
+                "register the folder again"
+            )
+        series = self._structure[ref.series]
+        if not 0 <= ref.plane < series.plane_count:
+            raise PlaneNotFoundError(
+                f"{self._path}: no plane {ref.plane} of series {ref.series}: "
+                f"it has {series.plane_count}; register the folder again"
+            )
+        if series.dtype not in PIXEL_TYPES:
+            raise SourceFileError(
+                f"{self._what(ref)}: pixels of type {series.dtype} cannot be stored; "
+                f"expected one of {', '.join(PIXEL_TYPES)}; convert the file"
+            )
+
+    def _what(self, ref: PlaneRef) -> str:
+        return f"{self._path}: series {ref.series}, plane {ref.plane}"
+
+    def _series_files(self, series: int) -> Sequence[Path]:
+        if not self._files_by_series:
+            return self._used_files
+        reply = self._process.ask(
+            f"{self._path}: files of series {series}",
+            {"do": "series_files", "series": series, **self._place},
+        )
+        return _paths(self._names, reply["files"])
+
+    def _all_files(self, companions: Sequence[ExpectedFile]) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys([*self._used_files, *(file.path for file in companions)]))
+
+
+class _PendingPlane:
+    """A plane on its way through a slot of shared memory."""
+
+    def __init__(
+        self, process: BioFormatsProcess, slot: int, reply: PendingReply, series: Reply
+    ) -> None:
+        self._process = process
+        self._slot = slot
+        self._reply = reply
+        self._series = series
+
+    def result(self) -> tuple[PixelArray, list[str]]:
+        """Wait for the pixels and copy them out; give the log records as well."""
+        try:
+            reply = self._reply.result()
+            return self._pixels(), reply["warnings"]
+        finally:
+            self._process.slots.release(self._slot)
+
+    def discard(self) -> None:
+        """Give the slot back once the child has done with it."""
+        self._reply.when_done(lambda: self._process.slots.release(self._slot))
+
+    def _pixels(self) -> PixelArray:
+        dtype = np.dtype(self._series["dtype"])
+        shape = self._series["size_y"], self._series["size_x"]
+        stored = dtype.newbyteorder("<" if self._series["little_endian"] else ">")
+        shared = np.frombuffer(
+            self._process.slots.memory(self._slot),
+            dtype=stored,
+            count=shape[0] * shape[1],
+        )
+        return shared.reshape(shape).astype(dtype)
+
+
+def _ordinary_file(path: Path) -> Path:
+    absolute = path.absolute()
+    try:
+        mode = absolute.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceFileError(f"{absolute}: cannot be opened: {reason}; put it back") from error
+    if not stat.S_ISREG(mode):
+        raise SourceFileError(
+            f"{absolute}: expected an ordinary file, got a folder, pipe or device; leave it out"
+        )
+    return absolute
+
+
+def _structure(path: Path, reply: Reply) -> tuple[SeriesStructure, ...]:
+    fields = SeriesStructure.__dataclass_fields__
+    found = []
+    for index, series in enumerate(reply["series"]):
+        structure = SeriesStructure(**{name: series[name] for name in fields})
+        if structure.plane_count != series["plane_count"]:
+            raise SourceFileError(
+                f"{path}: series {index} has {series['plane_count']} planes, expected "
+                f"{structure.plane_count} by its sizes; convert the file to OME-TIFF"
+            )
+        found.append(structure)
+    return tuple(found)
+
+
+def _paths(names: Utf8Names, given: Sequence[str] | None) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(names.path(name) for name in given or ()))
+
+
+def _metadata_files(names: Utf8Names, reply: Reply) -> tuple[Path, ...]:
+    found = _paths(names, reply.get("metadata_files"))
+    # Pixels are somewhere: a format that keeps all in one file counts it here.
+    return () if set(found) == set(_paths(names, reply["used_files"])) else found
+
+
+def _stamp(companions: Sequence[ExpectedFile]) -> str:
+    """Tell one state of the files from another, so that a changed set is opened anew."""
+    found = []
+    for file in companions:
+        try:
+            state = file.path.stat()
+        except OSError:
+            found.append("gone")
+        else:
+            found.append(f"{state.st_size} {state.st_mtime_ns}")
+    return xxhash.xxh3_64_hexdigest("\n".join(found).encode()) if found else ""

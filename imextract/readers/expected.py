@@ -1,0 +1,43 @@
+"""The files of a data set as they were when it was registered."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+__all__ = ["ExpectedFile", "file_problems"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedFile:
+    """A file with the size and the modification time that it must have."""
+
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def as_found(cls, path: Path) -> Self:
+        """Expect a file to stay as it is now."""
+        found = path.stat()
+        return cls(path, found.st_size, found.st_mtime_ns)
+
+    def problem(self) -> str | None:
+        """Say what is wrong with the file, if anything is."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            return (
+                f"{self.path}: {error.strerror or error}; registered with {self.size_bytes} bytes"
+            )
+        if found.st_size != self.size_bytes:
+            return f"{self.path}: {found.st_size} bytes, registered with {self.size_bytes}"
+        if found.st_mtime_ns != self.mtime_ns:
+            return f"{self.path}: changed since it was registered (modification time)"
+        return None
+
+
+def file_problems(files: Iterable[ExpectedFile]) -> dict[Path, str]:
+    """Give what is wrong, by file; nothing for files that are as expected."""
+    problems = {file.path: file.problem() for file in files}
+    return {path: problem for path, problem in problems.items() if problem is not None}

@@ -1,0 +1,186 @@
+"""Plain TIFF, read with tifffile: fast, and never a pixel that is not there."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from tifffile import TiffFile, TiffFileError, TiffPage
+
+from imextract.errors import PlaneNotFoundError, SourceFileError
+from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
+from imextract.readers.expected import ExpectedFile, file_problems
+from imextract.readers.source import open_source
+from imextract.readers.tiff_structure import check_tiff, is_tiff
+
+__all__ = ["TiffReader", "check_tiff", "is_tiff", "tiff_planes"]
+
+# No allocation beyond this unless the file holds enough to fill it.
+_SURELY_FITS = 256 * 2**20
+_MOST_EXPANSION = 2000
+
+
+class TiffReader:
+    """A TIFF of equal pages, page by page; samples are separate planes.
+
+    Plane i is sample ``i % samples`` of page ``i // samples``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    companions
+        The file as it was registered.
+
+    Raises
+    ------
+    SourceFileError
+        If the file is no TIFF, is not whole, or its pages differ.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        companions: Sequence[ExpectedFile] = (),
+    ) -> None:
+        _refuse_changed(path, companions)
+        check_tiff(path)
+        self._path = path
+        self._stream = open_source(path)
+        try:
+            self._pages = _open_pages(path, self._stream)
+            self._samples = self._uniform_samples()
+        except BaseException:
+            self._stream.close()
+            raise
+        self._decoded: tuple[int, PixelArray] | None = None
+
+    @property
+    def structure(self) -> tuple[SeriesStructure, ...]:
+        """The one series of the file; pages are taken as time points."""
+        first = self._pages[0]
+        return (
+            SeriesStructure(
+                size_x=first.imagewidth,
+                size_y=first.imagelength,
+                size_z=1,
+                size_c=self._samples,
+                size_t=len(self._pages),
+                dtype=_dtype_name(first),
+                dimension_order="XYCZT",
+            ),
+        )
+
+    def read_plane(self, ref: PlaneRef) -> PixelArray:
+        """Read one plane as stored, as `PlaneReader.read_plane`."""
+        count = len(self._pages) * self._samples
+        if ref.series != 0 or not 0 <= ref.plane < count:
+            raise PlaneNotFoundError(
+                f"{self._path}: no plane {ref.plane} of series {ref.series}: "
+                f"the file has series 0 with {count} planes; register the folder again"
+            )
+        page, sample = divmod(ref.plane, self._samples)
+        plane: PixelArray = self._page(page)[sample].copy()
+        return plane
+
+    def prefetch(self, ref: PlaneRef) -> None:
+        """Do nothing: the operating system reads ahead."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+
+    def _page(self, number: int) -> PixelArray:
+        """Give the samples of a page, kept until another page is read."""
+        if self._decoded is None or self._decoded[0] != number:
+            self._decoded = number, _decode(self._path, number, self._pages[number])
+        return self._decoded[1]
+
+    def _uniform_samples(self) -> int:
+        first = self._pages[0]
+        for number, page in enumerate(self._pages):
+            _check_page(self._path, number, page)
+            if page.hash != first.hash:
+                raise SourceFileError(
+                    f"{self._path}: page {number} differs from page 0 in size, type or coding; "
+                    "read the file with Bio-Formats"
+                )
+        return int(first.samplesperpixel)
+
+
+def tiff_planes(path: Path) -> Iterator[PixelArray]:
+    """Give every plane of a TIFF that can be decoded with certainty, page by page."""
+    with open_source(path) as stream:
+        for number, page in enumerate(_open_pages(path, stream)):
+            try:
+                _check_page(path, number, page)
+                yield from _decode(path, number, page)
+            except SourceFileError:
+                # Such a page proves nothing; others of the file may.
+                continue
+
+
+def _refuse_changed(path: Path, companions: Sequence[ExpectedFile]) -> None:
+    problems = file_problems(companions)
+    if problems:
+        raise SourceFileError(
+            f"{path}: not the file that was registered: {'; '.join(problems.values())}; "
+            "put the file back or register the folder again"
+        )
+
+
+def _open_pages(path: Path, stream: object) -> list[TiffPage]:
+    try:
+        # Only whole pages: tifffile's frames take the first page's tags for all.
+        pages = list(TiffFile(stream, _useframes=False).pages)  # type: ignore[arg-type]
+    except (TiffFileError, ValueError, IndexError, KeyError) as error:
+        raise SourceFileError(
+            f"{path}: the directories of the TIFF cannot be read: {error}; replace the file"
+        ) from error
+    if not pages:
+        raise SourceFileError(f"{path}: a TIFF without any image; replace the file")
+    return [page for page in pages if isinstance(page, TiffPage)]
+
+
+def _check_page(path: Path, number: int, page: TiffPage) -> None:
+    name = _dtype_name(page)
+    if name not in PIXEL_TYPES or page.imagedepth != 1 or page.size == 0:
+        raise SourceFileError(
+            f"{path}: page {number} holds {page.shape} pixels of type {name}; expected a plane "
+            f"of {', '.join(PIXEL_TYPES)}; read the file with Bio-Formats or convert it"
+        )
+    stored = sum(page.databytecounts)
+    if page.nbytes > max(_SURELY_FITS, stored * _MOST_EXPANSION):
+        raise SourceFileError(
+            f"{path}: page {number} declares {page.nbytes} bytes of pixels, but only {stored} "
+            "are stored: no compression does that; replace the file"
+        )
+
+
+def _decode(path: Path, number: int, page: TiffPage) -> PixelArray:
+    """Decode a page into an array of shape (samples, height, width)."""
+    try:
+        pixels = page.asarray()
+    except Exception as error:
+        # The fence around decoders: imagecodecs has an error class for each codec.
+        raise SourceFileError(
+            f"{path}: page {number} at offset {page.offset} cannot be decoded: "
+            f"{type(error).__name__}: {error}; replace the file by a whole one"
+        ) from error
+    shape = page.imagelength, page.imagewidth
+    if page.axes == "YXS":
+        pixels = np.moveaxis(pixels, -1, 0)
+    samples: PixelArray = pixels.reshape((page.samplesperpixel, *shape))
+    return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+
+
+def _dtype_name(page: TiffPage) -> str:
+    return page.dtype.name if page.dtype is not None else "unknown"
