@@ -16,7 +16,7 @@ from typing import TypeAlias
 from imextract.errors import SourceFileError, UnknownFormatError
 from imextract.readers.bioformats import Inspection
 from imextract.registration.candidates import Candidate, candidate_of
-from imextract.registration.files import FoundFiles
+from imextract.registration.files import FoundFiles, is_empty
 from imextract.registration.manifest import Problem
 from imextract.registration.suffixes import (
     is_archive,
@@ -70,7 +70,7 @@ class EntryChooser:
             self._warn(path, "is an archive: left out; unpack it to register what it holds")
         elif is_never_opened(path):
             self._not_images += 1
-        elif not self._found.files[path].size_bytes and not path.endswith(".fake"):
+        elif is_empty(self._found.files[path]):
             self._warn(path, "is empty: left out")
         else:
             return True

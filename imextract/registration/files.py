@@ -10,7 +10,7 @@ from pathlib import Path
 from imextract.errors import RegistrationError
 from imextract.registration.manifest import Problem, SourceFile
 
-__all__ = ["FoundFiles", "find_files", "first_reasons", "natural_order"]
+__all__ = ["FoundFiles", "find_files", "first_reasons", "is_empty", "natural_order"]
 
 _IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 _IGNORED_SUFFIXES = (".bfmemo",)
@@ -31,6 +31,11 @@ def natural_order(path: str) -> tuple[tuple[int, str], ...]:
     natural = [(int(part), "") if index % 2 else (-1, part) for index, part in parts]
     # The path itself at last, since "1" and "01" are the same number.
     return (*natural, (0, path))
+
+
+def is_empty(file: SourceFile) -> bool:
+    """Tell whether a file holds nothing; the name of a `.fake` file is its content."""
+    return file.size_bytes == 0 and not file.path.endswith(".fake")
 
 
 def first_reasons(problems: Sequence[Problem]) -> str:

@@ -10,6 +10,8 @@ __all__ = ["grid_positions"]
 # Positions on the stage repeat within a fraction of the distance of fields.
 _TOLERANCE = 0.3
 _ROWS_AT_ONCE = 256
+# Fields farther apart than this many are no gap in a grid, but scattered.
+_WIDEST_GRID = 1000
 
 
 def grid_positions(
@@ -65,12 +67,13 @@ def _axis_indices(values: NDArray[np.float64], tolerance: float) -> list[int]:
     return [int(index) for index in _lattice(centres, tolerance)[line]]
 
 
-def _lattice(centres: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
+def _lattice(centres: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
     """Count lines by their distance where it is regular, else by their order."""
-    ranks = np.arange(len(centres))
+    ranks = np.arange(len(centres), dtype=np.float64)
     if len(centres) < 2:
         return ranks
     pitch = np.diff(centres).min()
-    steps = (centres - centres[0]) / pitch
-    is_regular = np.abs(steps - np.round(steps)).max() * pitch <= tolerance
-    return np.round(steps).astype(np.int64) if is_regular else ranks
+    steps: NDArray[np.float64] = (centres - centres[0]) / pitch
+    lines: NDArray[np.float64] = np.round(steps)
+    is_regular = np.abs(steps - lines).max() * pitch <= tolerance
+    return lines if is_regular and lines.max() <= _WIDEST_GRID else ranks

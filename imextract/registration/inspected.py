@@ -1,5 +1,6 @@
 """What an inspection tells, with every series described and nothing raised."""
 
+import re
 from dataclasses import dataclass
 
 from imextract.config import Settings
@@ -10,6 +11,10 @@ from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.ome_xml import parse_ome_xml
 
 __all__ = ["Inspected", "read_inspection"]
+
+
+# Logged for most sound files of some vendors, about words that we do not read.
+_NO_NEWS = re.compile(r'will be stored as "Other"$|^SamplesPerPixel mismatch: OME=-1')
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +36,15 @@ def read_inspection(inspection: Inspection, settings: Settings) -> Inspected:
     settings
         How files are read.
     """
-    warnings = [f"Bio-Formats warns: {text}" for text in inspection.warnings[:1]]
-    try:
-        reader = choose_reader(inspection, settings)
-    except SourceFileError as error:
-        # Its planes are planned all the same, and fail by name when extracted.
-        reader = "bioformats"
-        warnings.append(f"is damaged; planes of it will fail ({error})")
+    worth_telling = [text for text in inspection.warnings if not _NO_NEWS.search(text)]
+    warnings = [f"Bio-Formats warns: {text}" for text in worth_telling[:1]]
     try:
         ome = parse_ome_xml(inspection.ome_xml)
     except SourceFileError as error:
         ome = Ome()
         warnings.append(f"names, positions and times are left out: {error}")
-    return Inspected(reader, _of_series(ome, len(inspection.structure)), tuple(warnings))
+    series = _of_series(ome, len(inspection.structure))
+    return Inspected(choose_reader(inspection, settings), series, tuple(warnings))
 
 
 def _of_series(ome: Ome, count: int) -> Ome:

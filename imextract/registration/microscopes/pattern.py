@@ -9,7 +9,7 @@ from imextract.config import Settings
 from imextract.errors import RegistrationError
 from imextract.registration.channels import add_channels, image_channels
 from imextract.registration.file_names import GROUPS, NamePattern, ParsedName
-from imextract.registration.files import FoundFiles, first_reasons
+from imextract.registration.files import FoundFiles, first_reasons, is_empty
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteInfo, SiteKey
 from imextract.registration.numbered_file import NumberedFile, open_numbered_file
@@ -106,6 +106,9 @@ def _open_files(
 ) -> list[_Named]:
     named = []
     for path, name in names.items():
+        if is_empty(found.files[path]):
+            problems.append(Problem("warning", path, "is empty: left out"))
+            continue
         try:
             file = open_numbered_file(found, path, settings)
         except OSError as error:
