@@ -191,7 +191,8 @@ def _run(experiment_id: int, environment: Mapping[str, str]) -> int:
     run = ["deployment", "run", "imextract/default", "-p", f"experiment_id={experiment_id}"]
     _say(f"prefect {' '.join(run)} --watch")
     command = [_program("prefect"), "--no-prompt", *run, "--watch"]
-    return subprocess.run(command, env=dict(environment), cwd=CHECKOUT, check=False).returncode
+    wide = {"COLUMNS": "120", **environment}
+    return subprocess.run(command, env=wide, cwd=CHECKOUT, check=False).returncode
 
 
 def _report(place: Place, folder: Path, outcome: Outcome) -> None:
@@ -204,8 +205,10 @@ def _report(place: Place, folder: Path, outcome: Outcome) -> None:
     else:
         counts = ", ".join(f"{count} {state}" for state, count in after.states.items() if count)
         print(f"  {counts}; {new} extracted now, the run took {outcome.seconds:.0f} s")
+    if outcome.exit_code:
+        print(f"  the run failed; its log: {_short(place.folder / 'worker.log')}")
     if extracted:
-        sheet = ContactSheet.of(after.experiment_id, place.settings, extracted)
+        sheet = ContactSheet.of(after.experiment_id, place.settings)
         picture = sheet.write(place.folder / "contact-sheet.png")
         pixels, stored = sheet.pixel_bytes / 1e6, sheet.stored_bytes / 1e6
         print(
