@@ -1,16 +1,13 @@
 """The flow `imextract`: every planned plane of an experiment, extracted and accounted for."""
 
 from time import perf_counter
-from typing import Any
 
 from prefect import flow
-from prefect.client.schemas.objects import State
-from prefect.states import Failed
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.cluster import WorkerSize, api_for_workers, connect, runner_settings
 from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
-from flows.reports import Summary, publish, shortfall, show_progress, summarise
+from flows.reports import Summary, publish, require_all, show_progress, summarise
 from flows.retry import is_retry
 from flows.waves import Harvest, extract_wave
 from imextract.batches import ImextractBatchArguments
@@ -37,7 +34,7 @@ def imextract(
     duration: Duration = "06:00:00",
     workers: Workers | None = None,
     cluster: Cluster = "local",
-) -> Summary | State[Any]:
+) -> Summary:
     """Extract every pixel plane of an experiment into compressed, verified files.
 
     Run it again to resume: it extracts what is missing and nothing else.
@@ -79,5 +76,5 @@ def imextract(
     outcome = collect(experiment_id, arguments)
     summary = summarise(harvest, outcome, perf_counter() - start)
     publish(experiment_id, summary, harvest, outcome)
-    debt = shortfall(experiment_id, outcome, harvest)
-    return Failed(message=debt) if debt else summary
+    require_all(experiment_id, outcome, harvest)
+    return summary

@@ -1,13 +1,10 @@
 """The flow `pending`: extract whatever experiment still has planes to extract."""
 
-from typing import Any
-
 from prefect import flow
-from prefect.client.schemas.objects import State
-from prefect.states import Failed
 
 from flows.extraction import imextract
 from flows.parameters import Cluster, Cores, Duration, Memory, Workers
+from flows.reports import IncompleteExtractionError
 from tasks.init import find_pending
 
 __all__ = ["pending"]
@@ -20,7 +17,7 @@ def pending(
     duration: Duration = "06:00:00",
     workers: Workers | None = None,
     cluster: Cluster = "local",
-) -> dict[str, list[int]] | State[Any]:
+) -> dict[str, list[int]]:
     """Extract every experiment that still has planes to extract, one after the other.
 
     Args:
@@ -47,5 +44,7 @@ def pending(
         else:
             debts.append(state.message or f"experiment {experiment_id}: {state.name}")
     if debts:
-        return Failed(message=f"{len(debts)} of {len(done) + len(debts)}: " + " | ".join(debts))
+        raise IncompleteExtractionError(
+            f"{len(debts)} of {len(done) + len(debts)} experiments: " + " | ".join(debts)
+        )
     return {"extracted": done}

@@ -13,8 +13,16 @@ from prefect.artifacts import (
 
 from flows.waves import Harvest
 from imextract.batches import CollectResult
+from imextract.errors import ImextractError
 
-__all__ = ["Summary", "publish", "shortfall", "show_progress", "summarise"]
+__all__ = [
+    "IncompleteExtractionError",
+    "Summary",
+    "publish",
+    "require_all",
+    "show_progress",
+    "summarise",
+]
 
 Summary = dict[str, int | float]
 
@@ -22,6 +30,10 @@ Summary = dict[str, int | float]
 MAX_ROWS = 500
 # Failures named in the message of a failed run.
 MAX_NAMED = 5
+
+
+class IncompleteExtractionError(ImextractError, RuntimeError):
+    """A run ended with planes that failed or are not extracted."""
 
 
 def show_progress(experiment_id: int, shares: Iterable[float]) -> None:
@@ -53,14 +65,20 @@ def summarise(harvest: Harvest, outcome: CollectResult, seconds: float) -> Summa
     }
 
 
-def shortfall(experiment_id: int, outcome: CollectResult, harvest: Harvest) -> str | None:
-    """Say what a run owes: planes that failed or are not extracted; None if it owes nothing."""
+def require_all(experiment_id: int, outcome: CollectResult, harvest: Harvest) -> None:
+    """Fail the run if it owes planes.
+
+    Raises
+    ------
+    IncompleteExtractionError
+        If a planned plane failed or is not extracted; names the first of them.
+    """
     if not outcome.failed and not outcome.unfinished:
-        return None
+        return
     reasons = [*outcome.failures, *(harvest.losses.values() if outcome.unfinished else ())]
     named = "; ".join(reasons[:MAX_NAMED]) or "see the log"
     more = f"; and {len(reasons) - MAX_NAMED} more" if len(reasons) > MAX_NAMED else ""
-    return (
+    raise IncompleteExtractionError(
         f"experiment {experiment_id}: of {outcome.planned} planes {outcome.failed} failed and "
         f"{outcome.unfinished} are not extracted yet: {named}{more}. All others are extracted; "
         f"`imextract {experiment_id} planes --state failed` lists the failed ones; correct the "

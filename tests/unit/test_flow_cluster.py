@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dask_jobqueue import SLURMCluster
+from dask_jobqueue.slurm import SLURMJob
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows import cluster
@@ -88,6 +88,6 @@ def test_the_settings_that_we_ship_make_a_slurm_job() -> None:
 
 def job_script(settings: dict[str, Any]) -> str:
     """Give the script that SLURM would run, without a scheduler to join."""
-    job = SLURMCluster.job_cls("tcp://10.0.0.1:8786", name="w", **settings["cluster_kwargs"])
-    script: str = job.job_script()
+    job: Any = SLURMJob
+    script: str = job("tcp://10.0.0.1:8786", name="w", **settings["cluster_kwargs"]).job_script()
     return script
