@@ -16,6 +16,8 @@ __all__ = ["Inspected", "read_inspection"]
 # Logged for most sound files of some vendors, about words that we do not read.
 _NO_NEWS = re.compile(r'will be stored as "Other"$|^SamplesPerPixel mismatch: OME=-1')
 
+_MOST_WARNINGS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
@@ -36,8 +38,10 @@ def read_inspection(inspection: Inspection, settings: Settings) -> Inspected:
     settings
         How files are read.
     """
-    worth_telling = [text for text in inspection.warnings if not _NO_NEWS.search(text)]
-    warnings = [f"Bio-Formats warns: {text}" for text in worth_telling[:1]]
+    news = [text for text in dict.fromkeys(inspection.warnings) if not _NO_NEWS.search(text)]
+    warnings = [f"Bio-Formats warns: {text}" for text in news[:_MOST_WARNINGS]]
+    if len(news) > _MOST_WARNINGS:
+        warnings.append(f"Bio-Formats warns of {len(news) - _MOST_WARNINGS} more things")
     try:
         ome = parse_ome_xml(inspection.ome_xml)
     except SourceFileError as error:

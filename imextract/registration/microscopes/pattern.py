@@ -64,7 +64,7 @@ def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings)
     if not accepted:
         reasons = first_reasons(manifest.problems)
         raise RegistrationError(
-            f"{found.folder}: none of {len(names)} matching files can be registered{reasons}; "
+            f"{found.folder}: no file that matches the pattern can be registered{reasons}; "
             "correct the pattern or give another folder"
         )
     _add_files(found, manifest, accepted, options)

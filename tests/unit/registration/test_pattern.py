@@ -139,7 +139,7 @@ def test_a_damaged_file_is_named_and_the_others_go_on(tmp_path: Path) -> None:
 
 def test_nothing_but_damaged_files_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "s1.tif").write_bytes(b"")
-    with pytest.raises(RegistrationError, match=r"none of 1 matching files .*s1\.tif: is empty"):
+    with pytest.raises(RegistrationError, match=r"no file that matches .*s1\.tif: is empty"):
         build(tmp_path, r"s(?P<s>\d)")
 
 
