@@ -11,7 +11,7 @@ import numpy as np
 import xxhash
 
 from imextract.config import Settings
-from imextract.errors import ImextractError, PlaneNotFoundError, SourceFileError
+from imextract.errors import ImextractError, PlaneNotFoundError, SourceFileError, UnknownFormatError
 from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.bioformats_process import BioFormatsProcess, PendingReply, shared_process
 from imextract.readers.expected import ExpectedFile, file_problems
@@ -58,6 +58,9 @@ def inspect_file(path: Path, settings: Settings) -> Inspection:
         If the file cannot be opened.
     """
     path = _ordinary_file(path)
+    if path.suffix.lower() == ".zip":
+        # Bio-Formats would show the first image in it and hide the others.
+        raise UnknownFormatError(f"{path}: an archive, no image; unpack it")
     with Utf8Names(path) as names:
         reply = shared_process(settings).ask(
             f"{path}: opening", {"do": "inspect", "path": names.name}

@@ -134,6 +134,8 @@ def _serve(lifeline: int, slots: Sequence[int], heap_mb: int) -> None:
     session = Session([SlotView(descriptor) for descriptor in slots])
     write_message(replies, {"ready": True})
     while (request := read_message(requests)) is not None:
+        # Should this process die, the parent knows which request was at fault.
+        write_message(replies, {"begun": True})
         write_message(replies, session.answer(request))
 
 

@@ -50,6 +50,7 @@ class Connection:
         self._said: deque[str] = deque(maxlen=15)
         self._end: str | None = None
         self._is_lost = False
+        self._is_working = False
         self.last_answer = time.monotonic()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -144,8 +145,10 @@ class Connection:
         while (reply := read_message(replies)) is not None:
             with self._lock:
                 self.last_answer = time.monotonic()
-                future = self._pending.popleft()
-            future.set_result(reply)
+                self._is_working = "begun" in reply
+                future = None if self._is_working else self._pending.popleft()
+            if future is not None:
+                future.set_result(reply)
         self._bury()
 
     def _bury(self) -> None:
@@ -164,7 +167,8 @@ class Connection:
             _close(stream)
         reason = self._describe_end()
         for position, future in enumerate(unanswered):
-            future.set_exception(ChildLostError(reason, is_to_blame=position == 0))
+            is_to_blame = position == 0 and self._is_working
+            future.set_exception(ChildLostError(reason, is_to_blame=is_to_blame))
 
     def _listen(self) -> None:
         for line in _stream(self._process.stderr):
