@@ -1,8 +1,12 @@
 """Fixtures that any test may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from imextract.config import Settings
+from imextract.readers.bioformats_process import BioFormatsProcess, shared_process
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -13,3 +17,24 @@ def shared_data() -> Path:
     if not _SHARED_DATA.is_dir():
         pytest.skip(f"real microscope files are not at {_SHARED_DATA}")
     return _SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def reader_settings() -> Settings:
+    """Settings under which all tests read through one Java process."""
+    return Settings(java_heap_mb=512, read_timeout_s=60)
+
+
+@pytest.fixture
+def fresh_process() -> Iterator[Settings]:
+    """Settings whose Java process no other test has used; ended afterwards."""
+    settings = Settings(java_heap_mb=256, read_timeout_s=20)
+    shared_process(settings).close()
+    yield settings
+    shared_process(settings).close()
+
+
+@pytest.fixture
+def bioformats_process(fresh_process: Settings) -> BioFormatsProcess:
+    """The Java process of `fresh_process`."""
+    return shared_process(fresh_process)

@@ -1,0 +1,64 @@
+"""Small real files for tests: Bio-Formats' ``.fake`` files and TIFFs."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from imextract.planes import PixelArray
+
+_BOX = 10
+
+
+def fake_file(folder: Path, name: str = "image", **parameters: object) -> Path:
+    """Make a file that Bio-Formats fills with pixels which spell what they are.
+
+    Parameters are those of its test format: sizeX, sizeZ, pixelType, series,
+    dimOrder, plates, plateRows, …
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes: dict[str, object] = {"sizeX": 64, "sizeY": 48}
+    spelt = "".join(f"&{key}={value}" for key, value in (sizes | parameters).items())
+    path = folder / f"{name}{spelt}.fake"
+    path.touch()
+    return path
+
+
+@dataclass(frozen=True)
+class Spelt:
+    """What the pixels of a plane of a ``.fake`` file say of it."""
+
+    series: int
+    plane: int
+    z: int
+    c: int
+    t: int
+
+
+def spelt(pixels: PixelArray) -> Spelt:
+    """Read what a plane of a ``.fake`` file is."""
+    return Spelt(*(int(pixels[0, box * _BOX]) for box in range(5)))
+
+
+def noise(*shape: int, dtype: str = "uint16", seed: int = 0) -> PixelArray:
+    """Make pixels that no reader would invent."""
+    generator = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return generator.random(shape).astype(dtype)
+    limits = np.iinfo(dtype)
+    return generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+
+
+def write_tiff(path: Path, pixels: PixelArray, **options: object) -> Path:
+    """Write a TIFF of one page for each leading index, uncompressed by default."""
+    given: dict[str, object] = {"photometric": "minisblack", "metadata": None} | options
+    tifffile.imwrite(path, pixels, **given)  # type: ignore[arg-type]
+    return path
+
+
+def sha256(pixels: PixelArray) -> str:
+    """Give the SHA-256 of the pixels as little-endian bytes."""
+    little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
+    return hashlib.sha256(little.tobytes()).hexdigest()
