@@ -158,12 +158,15 @@ def _registered(place: Place, folder: Path, environment: Mapping[str, str]) -> E
     if found := place.experiment(name):
         _say(f"registered already: experiment {found.experiment_id}")
         return found
-    arguments = ["register", str(folder), "--name", name]
-    _say(f"registering: imextract register {_short(folder)}")
-    done = subprocess.run([_program("imextract"), *arguments], env=dict(environment), check=False)
+    _say(f"imextract register {_short(folder)}")
+    command = [_program("imextract"), "register", str(folder), "--name", name]
+    # Its last lines tell what to do next, which the demo does.
+    done = subprocess.run(command, env=dict(environment), stdout=subprocess.DEVNULL, check=False)
     found = place.experiment(name) if done.returncode == 0 else None
     if not found:
-        raise StackError(f"{folder} was not registered; see the lines above")
+        sys.exit(done.returncode or 1)
+    planned = found.states.get("planned", 0)
+    _say(f"experiment {found.experiment_id}: {planned} planes to extract")
     return found
 
 
