@@ -35,7 +35,7 @@ apt_prefix() {
     if [[ $(id -u) == 0 ]]; then
         say env
     elif sudo -n true 2>/dev/null; then
-        say "sudo -n"
+        say "sudo -n env"
     else
         return 1
     fi
