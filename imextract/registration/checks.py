@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from imextract.registration.wells import is_well_name
 __all__ = ["check_manifest"]
 
 # A person reads some, not a million of the same.
-_MOST_DUPLICATES_NAMED = 20
+_MOST_NAMED = 20
 
 
 def check_manifest(manifest: Manifest) -> list[Problem]:
@@ -61,29 +62,40 @@ def _duplicates(manifest: Manifest, hashes: "array[int]") -> list[Problem]:
     suspects = frozenset(values[counts > 1].tolist())
     if not suspects:
         return []
+    pairs = _pairs(manifest, suspects)
+    problems = [
+        Problem("error", file, _twice(before, row, count))
+        for (_, file), (before, row, count) in islice(pairs.items(), _MOST_NAMED)
+    ]
+    if len(pairs) > _MOST_NAMED:
+        text = f"{len(pairs) - _MOST_NAMED} more pairs of files hold the same planes"
+        problems.append(Problem("error", None, text))
+    return problems
+
+
+def _pairs(
+    manifest: Manifest, suspects: frozenset[int]
+) -> dict[tuple[str, str], tuple[ManifestRow, ManifestRow, int]]:
+    """Give the first same plane of each two files, and how many they share."""
     first: dict[tuple[object, ...], ManifestRow] = {}
-    problems: list[Problem] = []
-    count = 0
+    pairs: dict[tuple[str, str], tuple[ManifestRow, ManifestRow, int]] = {}
     for row in manifest.rows():
         key = _key(row)
         if hash(key) not in suspects:
             continue
         before = first.setdefault(key, row)
-        if before.ref == row.ref and before.source_file == row.source_file:
-            continue
-        count += 1
-        if count <= _MOST_DUPLICATES_NAMED:
-            problems.append(Problem("error", row.source_file, _twice(before, row)))
-    if count > _MOST_DUPLICATES_NAMED:
-        text = f"{count - _MOST_DUPLICATES_NAMED} more planes are there twice"
-        problems.append(Problem("error", None, text))
-    return problems
+        if before is not row:
+            files = before.source_file, row.source_file
+            one, other, count = pairs.get(files, (before, row, 0))
+            pairs[files] = one, other, count + 1
+    return pairs
 
 
-def _twice(before: ManifestRow, row: ManifestRow) -> str:
+def _twice(before: ManifestRow, row: ManifestRow, count: int) -> str:
     return (
-        f"plane {row.ref.plane} of series {row.ref.series} is the same as plane "
-        f"{before.ref.plane} of series {before.ref.series} of {before.source_file}: plate "
-        f"{row.site.plate}, well {row.site.well}, site {row.site.site}, channel {row.channel}, "
-        f"tpoint {row.tpoint}, zplane {row.zplane}; tell them apart or move one away"
+        f"{count} planes of this file are the same as of {before.source_file}, such as plane "
+        f"{row.ref.plane} of series {row.ref.series} and its plane {before.ref.plane} of series "
+        f"{before.ref.series}: plate {row.site.plate}, well {row.site.well}, site "
+        f"{row.site.site}, channel {row.channel}, tpoint {row.tpoint}, zplane {row.zplane}; "
+        "tell the files apart or move one away"
     )

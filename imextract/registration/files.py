@@ -24,6 +24,11 @@ class FoundFiles:
     files: dict[str, SourceFile] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        """The name of the folder; that of the root is empty."""
+        return self.folder.name or "plate"
+
 
 def natural_order(path: str) -> tuple[tuple[int, str], ...]:
     """Sort key in which "s2" comes before "s10"."""

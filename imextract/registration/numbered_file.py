@@ -9,6 +9,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 from imextract.config import Settings
 from imextract.planes import PIXEL_TYPES, SeriesStructure
 from imextract.readers.bioformats import inspect_file
+from imextract.readers.registry import choose_reader
 from imextract.readers.tiff import is_tiff
 from imextract.registration.candidates import Candidate, candidate_of
 from imextract.registration.files import FoundFiles
@@ -132,9 +133,9 @@ def _truncation(path: Path, page: TiffPage) -> tuple[str, ...]:
 
 def _inspected(candidate: Candidate, settings: Settings) -> NumberedFile:
     inspection = candidate.inspection
-    inspected = read_inspection(inspection, settings)
+    inspected = read_inspection(inspection)
     return NumberedFile(
-        reader=inspected.reader,
+        reader=choose_reader(inspection, settings),
         format_name=inspection.format_name,
         images=tuple(zip(inspected.ome.images, inspection.structure, strict=True)),
         warnings=inspected.warnings,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from imextract.config import Settings
 from imextract.errors import RegistrationError
 from imextract.planes import SeriesStructure
-from imextract.readers.bioformats import inspect_file
+from imextract.readers.bioformats import Inspection, inspect_file
+from imextract.readers.registry import choose_reader
 from imextract.registration.candidates import Candidate
 from imextract.registration.channels import add_channels, image_channels
 from imextract.registration.entries import EntryChooser
@@ -48,13 +49,21 @@ def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings)
         If no file of the folder can be opened.
     """
     manifest = Manifest(found.folder, "bioformats", problems=list(found.problems))
-    chooser = EntryChooser(found, lambda path: inspect_file(found.folder / path, settings))
+    readers: dict[str, str] = {}
+
+    def inspect(path: str) -> Inspection:
+        inspection = inspect_file(found.folder / path, settings)
+        # Chosen now, while Bio-Formats has the file open.
+        readers[path] = choose_reader(inspection, settings)
+        return inspection
+
+    chooser = EntryChooser(found, inspect)
     candidates = chooser.choose()
     manifest.problems.extend(chooser.problems)
     if not candidates:
         raise RegistrationError(_nothing_opened(found, manifest.problems))
-    opened = [_opened(found, candidate, manifest, settings) for candidate in candidates]
-    places = Placement(options, found.folder.name).place([one.ome for one in opened])
+    opened = [_opened(found, one, readers[one.entry], manifest) for one in candidates]
+    places = Placement(options, found.name).place([one.ome for one in opened])
     sites: dict[SiteKey, SitePosition] = {}
     for one, place_of in zip(opened, places, strict=True):
         _add_images(manifest, sites, one, place_of, options.cycle)
@@ -70,17 +79,15 @@ def _nothing_opened(found: FoundFiles, problems: list[Problem]) -> str:
     )
 
 
-def _opened(
-    found: FoundFiles, candidate: Candidate, manifest: Manifest, settings: Settings
-) -> _Opened:
+def _opened(found: FoundFiles, candidate: Candidate, reader: str, manifest: Manifest) -> _Opened:
     inspection = candidate.inspection
-    inspected = read_inspection(inspection, settings)
+    inspected = read_inspection(inspection)
     entry, companions = candidate.source_files(found)
     manifest.problems.extend(Problem("warning", entry.path, text) for text in inspected.warnings)
     data_set = DataSet(
         entry=entry,
         companions=companions,
-        reader=inspected.reader,
+        reader=reader,
         format_name=inspection.format_name,
         metadata_text=inspection.ome_xml or None,
     )

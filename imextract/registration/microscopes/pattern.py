@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from imextract.config import Settings
@@ -13,6 +13,7 @@ from imextract.registration.files import FoundFiles, first_reasons, is_empty
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteInfo, SiteKey
 from imextract.registration.numbered_file import NumberedFile, open_numbered_file
+from imextract.registration.numbering import Numbering
 from imextract.registration.options import ManifestOptions
 
 __all__ = ["read_folder"]
@@ -30,20 +31,6 @@ class _Named:
     path: str
     name: ParsedName
     file: NumberedFile
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranks:
-    """Zero-based indices of the numbers that occur in the names, by their size.
-
-    A number that a name leaves out, though others have it, comes first.
-    """
-
-    sites: dict[object, int]
-    y: dict[int | None, int]
-    x: dict[int | None, int]
-    z: dict[int | None, int]
-    t: dict[int | None, int]
 
 
 def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings) -> Manifest:
@@ -141,63 +128,47 @@ def _conflicts(one: _Named, pattern: NamePattern, problems: list[Problem]) -> bo
 def _add_files(
     found: FoundFiles, manifest: Manifest, named: Sequence[_Named], options: ManifestOptions
 ) -> None:
-    ranks = _rank([one.name for one in named])
+    numbering = Numbering([one.name for one in named])
     sites: dict[SiteKey, SitePosition] = {}
     cells: dict[SiteKey, tuple[int, int]] = {}
-    acquisition = options.acquisition or "acquisition_0"
     for one in named:
-        plate = one.name.plate or options.plate or found.folder.name
+        plate = one.name.plate or options.plate or found.name
         manifest.data_sets.append(one.file.data_set(found, one.path))
         for series, (image, structure) in enumerate(one.file.images):
-            # Only one of the two is not zero.
-            site = SiteKey(plate, one.name.well, ranks.sites[_site(one.name)] + series)
-            position = SitePosition(
-                structure.size_y, structure.size_x, image.name, image.stage_position
-            )
-            sites.setdefault(site, position)
+            # A file of several images is a site each; its name then tells none.
+            site = SiteKey(plate, one.name.well, numbering.site(one.name) + series)
+            size = structure.size_y, structure.size_x
+            sites.setdefault(site, SitePosition(*size, image.name, image.stage_position))
             if one.name.y is not None or one.name.x is not None:
-                cells[site] = ranks.y[one.name.y], ranks.x[one.name.x]
+                cells[site] = numbering.cell(one.name)
             channels = _channels(one, series)
             add_channels(manifest.channels, channels)
-            manifest.row_groups.append(
-                ImageRows(
-                    site=site,
-                    acquisition=acquisition,
-                    cycle=options.cycle,
-                    channels=tuple(channel.name for channel in channels),
-                    source_file=one.path,
-                    series=series,
-                    structure=structure,
-                    image=image,
-                    first_zplane=ranks.z[one.name.z],
-                    first_tpoint=ranks.t[one.name.t],
-                )
-            )
+            names = tuple(channel.name for channel in channels)
+            manifest.row_groups.append(_rows(one, series, site, names, numbering, options))
     manifest.sites = _laid_out(site_grids(sites), cells)
 
 
-def _site(name: ParsedName) -> tuple[int, ...]:
-    if name.site is not None:
-        return (name.site,)
-    return tuple(-1 if number is None else number for number in (name.y, name.x))
-
-
-def _rank(names: Sequence[ParsedName]) -> _Ranks:
-    sites: dict[object, int] = {
-        site: rank for rank, site in enumerate(sorted({_site(name) for name in names}))
-    }
-    return _Ranks(
-        sites=sites,
-        y=_ranked(name.y for name in names),
-        x=_ranked(name.x for name in names),
-        z=_ranked(name.z for name in names),
-        t=_ranked(name.t for name in names),
+def _rows(
+    one: _Named,
+    series: int,
+    site: SiteKey,
+    channels: tuple[str, ...],
+    numbering: Numbering,
+    options: ManifestOptions,
+) -> ImageRows:
+    image, structure = one.file.images[series]
+    return ImageRows(
+        site=site,
+        acquisition=options.acquisition or "acquisition_0",
+        cycle=options.cycle,
+        channels=channels,
+        source_file=one.path,
+        series=series,
+        structure=structure,
+        image=image,
+        first_zplane=numbering.zplane(one.name),
+        first_tpoint=numbering.tpoint(one.name),
     )
-
-
-def _ranked(numbers: Iterable[int | None]) -> dict[int | None, int]:
-    ordered = sorted(set(numbers), key=lambda number: -1 if number is None else number)
-    return {number: rank for rank, number in enumerate(ordered)}
 
 
 def _channels(one: _Named, series: int) -> tuple[ChannelInfo, ...]:

@@ -1,6 +1,3 @@
-from hypothesis import given
-from hypothesis import strategies as st
-
 from imextract.registration.channels import add_channels, distinct, image_channels
 from imextract.registration.manifest import ChannelInfo
 from imextract.registration.ome import OmeChannel
@@ -31,14 +28,6 @@ def test_an_image_has_as_many_channels_as_its_pixels() -> None:
 
 def test_a_name_twice_in_an_image_is_made_distinct() -> None:
     assert distinct(["a", "a", "a_2", "a"]) == ["a", "a_3", "a_2", "a_4"]
-
-
-@given(st.lists(st.sampled_from(["a", "a_2", "a_3", "a_2_2", "b"])))
-def test_names_made_distinct_are_distinct_and_keep_the_first(given_names: list[str]) -> None:
-    result = distinct(given_names)
-    assert len(set(result)) == len(result) == len(given_names)
-    for name in set(given_names):
-        assert result[given_names.index(name)] == name
 
 
 def test_another_image_tells_the_wavelengths_that_the_first_left_out() -> None:

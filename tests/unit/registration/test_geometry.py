@@ -2,12 +2,8 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from imextract.registration.geometry import grid_positions
-
-coordinates = st.floats(-1e6, 1e6, allow_nan=False)
 
 
 def lattice(
@@ -62,29 +58,3 @@ def test_sites_that_positions_do_not_tell_apart_stand_in_a_row(
     positions: list[tuple[float, float] | None],
 ) -> None:
     assert grid_positions(positions) == [(0, 0), (0, 1), (0, 2)]
-
-
-@given(st.lists(st.one_of(st.none(), st.tuples(coordinates, coordinates)), max_size=40))
-def test_no_two_sites_ever_share_a_cell(positions: list[tuple[float, float] | None]) -> None:
-    cells = grid_positions(positions)
-    assert len(cells) == len(positions)
-    assert len(set(cells)) == len(cells)
-    assert all(y >= 0 and x >= 0 for y, x in cells)
-
-
-@given(
-    st.integers(1, 9),
-    st.integers(1, 9),
-    st.floats(10, 2000),
-    st.floats(10, 2000),
-    st.randoms(use_true_random=False),
-)
-def test_the_order_of_sites_does_not_matter(
-    rows: int, columns: int, pitch_x: float, pitch_y: float, shuffler: random.Random
-) -> None:
-    positions = lattice(rows, columns, (pitch_x, pitch_y))
-    cells = list(itertools.product(range(rows), range(columns)))
-    # Very oblong fields are told apart by the nearest neighbour alone.
-    order = list(range(len(positions)))
-    shuffler.shuffle(order)
-    assert grid_positions([positions[i] for i in order]) == [cells[i] for i in order]

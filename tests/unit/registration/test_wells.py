@@ -1,18 +1,12 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from imextract.registration.wells import (
-    LAST_COLUMN,
     LAST_ROW,
     is_well_name,
     parse_well_name,
     row_index,
     well_name,
 )
-
-rows = st.integers(0, LAST_ROW)
-columns = st.integers(0, LAST_COLUMN)
 
 
 @pytest.mark.parametrize(
@@ -50,15 +44,3 @@ def test_rows_of_letters_end_with_a_1536_well_plate() -> None:
 def test_negative_indices_name_no_well(row: int, column: int) -> None:
     with pytest.raises(ValueError, match="from 0"):
         well_name(row, column)
-
-
-@given(rows, columns)
-def test_parsing_a_name_gives_back_the_indices(row: int, column: int) -> None:
-    name = well_name(row, column)
-    assert parse_well_name(name) == (row, column)
-    assert is_well_name(name)
-
-
-@given(st.tuples(st.integers(0, 2000), columns), st.tuples(st.integers(0, 2000), columns))
-def test_two_wells_have_two_names(one: tuple[int, int], other: tuple[int, int]) -> None:
-    assert (well_name(*one) == well_name(*other)) == (one == other)
