@@ -70,9 +70,14 @@ def _call(command: str, options: argparse.Namespace) -> int:
 
 
 def _set_up_logging(verbose: int) -> None:
-    level = {0: logging.ERROR, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("imextract").setLevel(level)
+    # On the handler: a job's own log has INFO whatever is shown here.
+    handler = logging.StreamHandler()
+    handler.setLevel({0: logging.ERROR, 1: logging.INFO}.get(verbose, logging.DEBUG))
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger("imextract")
+    logger.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
+    logger.addHandler(handler)
+    logger.propagate = False
 
 
 if __name__ == "__main__":

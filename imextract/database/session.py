@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from imextract.errors import ConfigError, LedgerError
 
@@ -88,15 +89,8 @@ class Database:
             with self.engine.connect() as connection:
                 self._migrate(connection)
 
-    def close(self) -> None:
-        """Close all connections."""
-        self.engine.dispose()
-
     def _make_folder(self) -> None:
-        if self._url.get_backend_name() == "sqlite" and self._url.database not in (
-            None,
-            ":memory:",
-        ):
+        if self._url.get_backend_name() == "sqlite":
             Path(str(self._url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
 
     def _migrate(self, connection: Connection) -> None:
@@ -153,18 +147,26 @@ def _parse(text_url: str) -> URL:
             f"IMEXTRACT_DATABASE_URL: databases of kind {backend!r} are not supported; "
             "use sqlite:// or postgresql://"
         )
-    return url.set(drivername="postgresql+psycopg") if backend == "postgresql" else url
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if url.database in (None, "", ":memory:"):
+        raise ConfigError(
+            "IMEXTRACT_DATABASE_URL: a ledger in memory would be forgotten; "
+            "give a file, as in sqlite:////path/to/file.db"
+        )
+    return url
 
 
 def _engine(url: URL) -> Engine:
+    # No pool: transactions are few and long apart, and a connection kept open
+    # would outlive a fork, a restart of the server, or the file itself.
     try:
         if url.get_backend_name() == "sqlite":
-            engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+            engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_S})
             event.listen(engine, "connect", _configure_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        # pool_pre_ping: a connection that the server dropped meanwhile is replaced.
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_S})
+        return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_S})
     except (NoSuchModuleError, ArgumentError) as error:
         raise ConfigError(f"IMEXTRACT_DATABASE_URL: {error}") from error
 
