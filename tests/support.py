@@ -47,8 +47,8 @@ def noise(*shape: int, dtype: str = "uint16", seed: int = 0) -> PixelArray:
     generator = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return generator.random(shape).astype(dtype)
-    limits = np.iinfo(dtype)
-    return generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer(generator.bytes(size), dtype).reshape(shape)
 
 
 def write_tiff(path: Path, pixels: PixelArray, **options: object) -> Path:

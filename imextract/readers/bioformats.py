@@ -22,6 +22,8 @@ __all__ = ["BioFormatsReader", "Inspection", "inspect_file"]
 
 Reply = dict[str, Any]
 
+_METADATA_SUFFIXES = {".csv", ".htd", ".ini", ".json", ".log", ".ome", ".txt", ".xml"}
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -119,6 +121,7 @@ class BioFormatsReader:
             reply["format"],
             None if reply["used_files"] is None else self._all_files(companions),
             self._series_files,
+            self._plane_count,
             file_problems(companions),
         )
 
@@ -130,8 +133,14 @@ class BioFormatsReader:
     def read_plane(self, ref: PlaneRef) -> PixelArray:
         """Read one plane as stored, as `PlaneReader.read_plane`."""
         self._check_ref(ref)
-        plane, warnings = self._pending(ref).result()
-        doubt = "; ".join(warnings[:3]) or self._proof.doubt(ref.series, plane)
+        try:
+            plane, warnings = self._pending(ref).result()
+        except SourceFileError as error:
+            problems = self._proof.problems(ref.series)
+            if not problems:
+                raise
+            raise SourceFileError(f"{error}; {problems}") from error
+        doubt = "; ".join(warnings[:3]) or self._proof.doubt(ref, plane)
         if doubt:
             raise SourceFileError(
                 f"{self._what(ref)}: its pixels cannot be trusted: {doubt}; "
@@ -228,6 +237,12 @@ class BioFormatsReader:
         )
         return _paths(self._names, reply["files"])
 
+    def _plane_count(self, series: int) -> int:
+        """Count the planes that are in the files of a series."""
+        if self._files_by_series:
+            return self._structure[series].plane_count
+        return sum(series.plane_count for series in self._structure)
+
     def _all_files(self, companions: Sequence[ExpectedFile]) -> tuple[Path, ...]:
         return tuple(dict.fromkeys([*self._used_files, *(file.path for file in companions)]))
 
@@ -300,9 +315,14 @@ def _paths(names: Utf8Names, given: Sequence[str] | None) -> tuple[Path, ...]:
 
 
 def _metadata_files(names: Utf8Names, reply: Reply) -> tuple[Path, ...]:
-    found = _paths(names, reply.get("metadata_files"))
-    # Pixels are somewhere: a format that keeps all in one file counts it here.
-    return () if set(found) == set(_paths(names, reply["used_files"])) else found
+    told = _paths(names, reply.get("metadata_files"))
+    used = _paths(names, reply["used_files"])
+    # Some readers, as that of OME-TIFF, count none; deletion must know them all.
+    found = tuple(
+        file for file in used if file in told or file.suffix.lower() in _METADATA_SUFFIXES
+    )
+    # Pixels are somewhere: a format that keeps all in one file counts it as metadata.
+    return () if found == used else found
 
 
 def _stamp(companions: Sequence[ExpectedFile]) -> str:

@@ -11,15 +11,13 @@ from pathlib import Path
 import xxhash
 
 from imextract.errors import SourceFileError
-from imextract.planes import PixelArray
+from imextract.planes import PixelArray, PlaneRef
 from imextract.readers.tiff import check_tiff, is_tiff, tiff_planes
 
 __all__ = ["PlaneProof"]
 
 _TIFF_SUFFIXES = {".tif", ".tiff", ".stk", ".flex", ".lsm", ".ome"}
 _PLAIN_TIFF = "Tagged Image File Format"
-
-SeriesFiles = Callable[[int], Sequence[Path]]
 
 
 class PlaneProof:
@@ -33,6 +31,8 @@ class PlaneProof:
         All files of the data set; None if Bio-Formats cannot tell them.
     series_files
         Gives the files of one series.
+    plane_count
+        Gives the number of planes that should be in those files.
     problems
         Files that are not as they were registered, and why.
     """
@@ -41,48 +41,70 @@ class PlaneProof:
         self,
         format_name: str,
         files: Sequence[Path] | None,
-        series_files: SeriesFiles,
+        series_files: Callable[[int], Sequence[Path]],
+        plane_count: Callable[[int], int],
         problems: Mapping[Path, str],
     ) -> None:
-        self._files = files
         self._series_files = series_files
+        self._plane_count = plane_count
         self._problems = problems
         self._has_tiffs = files is None or _any_tiff(files)
         self._is_lone_tiff = format_name == _PLAIN_TIFF and files is not None and len(files) == 1
-        self._current: tuple[tuple[Path, ...], _Evidence] | None = None
+        self._current: _Evidence | None = None
 
-    def doubt(self, series: int, plane: PixelArray) -> str | None:
-        """Say why a plane may be invented, or None if it is not."""
+    def problems(self, series: int) -> str:
+        """Say which files of a series are bad, and why; nothing if none is."""
         if not self._problems and not self._has_tiffs:
-            return None
-        evidence = self._evidence(series)
-        problems = {**self._problems, **evidence.problems}
+            return ""
+        found = {**self._problems, **self._evidence(series).problems}
+        told = "; ".join(list(found.values())[:3])
+        return f"a file of its data set is bad: {told}" if told else ""
+
+    def doubt(self, ref: PlaneRef, plane: PixelArray) -> str:
+        """Say why a plane may be invented; nothing if it is not."""
+        problems = self.problems(ref.series)
         if problems:
-            if not is_constant(plane) and evidence.holds(plane):
-                return None
-            return "a file of its data set is bad: " + "; ".join(list(problems.values())[:3])
-        if self._is_lone_tiff or not is_constant(plane) or evidence.holds(plane):
-            return None
-        return (
-            "all its pixels are equal and no TIFF of the data set holds such a plane, "
-            "so Bio-Formats invented it for a file that is not there"
-        )
+            is_proven = not is_constant(plane) and self._evidence(ref.series).holds(plane)
+            return "" if is_proven else problems
+        if not self._has_tiffs or self._is_lone_tiff or not is_constant(plane):
+            return ""
+        return self._doubt_constant(ref, plane)
+
+    def _doubt_constant(self, ref: PlaneRef, plane: PixelArray) -> str:
+        evidence = self._evidence(ref.series)
+        if not evidence.holds(plane):
+            return (
+                "all its pixels are equal and no TIFF of the data set holds such a plane, "
+                "so Bio-Formats invented it for a file that is not there"
+            )
+        expected = self._plane_count(ref.series)
+        if evidence.plane_count < expected:
+            return (
+                "all its pixels are equal, and Bio-Formats invents such planes for files that "
+                f"are not there: {expected} planes expected, TIFFs with {evidence.plane_count} got"
+            )
+        return ""
 
     def _evidence(self, series: int) -> "_Evidence":
         files = tuple(self._series_files(series))
-        if self._current is None or self._current[0] != files:
+        if self._current is None or self._current.files != files:
             # Only the series being read: a plate has thousands.
-            self._current = files, _Evidence(files)
-        return self._current[1]
+            self._current = _Evidence(files, self._problems)
+        return self._current
 
 
 class _Evidence:
     """The TIFFs of one series: which are bad, what the others hold."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: tuple[Path, ...], known: Mapping[Path, str]) -> None:
+        self.files = files
         self.problems: dict[Path, str] = {}
-        healthy = [file for file in files if self._is_healthy(file)]
-        self._digests = _digests(healthy)
+        self.plane_count = 0
+        for file in files:
+            if file not in known:
+                self._examine(file)
+        bad = {*known, *self.problems}
+        self._digests = _digests([file for file in files if file not in bad])
         self._seen: set[bytes] = set()
 
     def holds(self, plane: PixelArray) -> bool:
@@ -96,17 +118,15 @@ class _Evidence:
                 return True
         return False
 
-    def _is_healthy(self, file: Path) -> bool:
+    def _examine(self, file: Path) -> None:
         if not is_tiff(file):
             if file.suffix.lower() in (".tif", ".tiff"):
                 self.problems[file] = f"{file}: missing, empty or no TIFF"
-            return False
+            return
         try:
-            check_tiff(file)
+            self.plane_count += check_tiff(file)
         except SourceFileError as error:
             self.problems[file] = error.message
-            return False
-        return True
 
 
 def is_constant(plane: PixelArray) -> bool:

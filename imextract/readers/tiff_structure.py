@@ -16,6 +16,7 @@ from imextract.readers.source import open_source
 
 __all__ = ["check_tiff", "is_tiff"]
 
+_SUBFILE_TYPE = 254
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
 _PHOTOMETRIC, _DESCRIPTION = 262, 270
 _STRIP_OFFSETS, _SAMPLES, _STRIP_SIZES = 273, 277, 279
@@ -23,7 +24,16 @@ _TILE_OFFSETS, _TILE_SIZES, _SUB_DIRECTORIES = 324, 325, 330
 _JPEG_OFFSET, _JPEG_SIZE = 513, 514
 _STK_PLANES = 33629
 _READ = frozenset(
-    {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _DESCRIPTION, _STRIP_OFFSETS}
+    {
+        _SUBFILE_TYPE,
+        _WIDTH,
+        _HEIGHT,
+        _BITS,
+        _COMPRESSION,
+        _PHOTOMETRIC,
+        _DESCRIPTION,
+        _STRIP_OFFSETS,
+    }
     | {_SAMPLES, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES, _SUB_DIRECTORIES}
     | {_JPEG_OFFSET, _JPEG_SIZE, _STK_PLANES}
 )
@@ -59,8 +69,13 @@ def is_tiff(path: Path) -> bool:
         return False
 
 
-def check_tiff(path: Path) -> None:
+def check_tiff(path: Path) -> int:
     """Check that all that a TIFF declares lies inside the file.
+
+    Returns
+    -------
+    int
+        How many planes it declares; samples of RGB images count singly.
 
     Raises
     ------
@@ -68,7 +83,7 @@ def check_tiff(path: Path) -> None:
         If it does not, or the file is no TIFF.
     """
     with open_source(path) as stream:
-        _TiffFile(path, stream).check()
+        return _TiffFile(path, stream).check()
 
 
 class _TiffFile:
@@ -84,14 +99,20 @@ class _TiffFile:
             )
         self._order, self._is_big = _MAGIC[magic]
 
-    def check(self) -> None:
-        pages = list(self._directories())
-        if not pages:
+    def check(self) -> int:
+        directories = list(self._directories())
+        if not directories:
             raise SourceFileError(f"{self._path}: a TIFF without any image; replace the file")
-        for number, entries in enumerate(pages):
+        for number, entries in enumerate(directories):
             self._check_pixels(number, entries)
-        if len(pages) == 1:
-            self._check_hidden_planes(pages[0])
+        whole = [entries for entries in directories if not self._is_reduced(entries)]
+        pages = whole or directories
+        count = sum(self._value(entries, _SAMPLES, 1) for entries in pages)
+        return count * self._check_hidden_planes(pages[0]) if len(pages) == 1 else count
+
+    def _is_reduced(self, entries: dict[int, _Entry]) -> bool:
+        """Whether a directory holds a thumbnail or a smaller copy of another."""
+        return bool(self._value(entries, _SUBFILE_TYPE, 0) & 1)
 
     def _directories(self) -> Iterator[dict[int, _Entry]]:
         seen: set[int] = set()
@@ -190,17 +211,18 @@ class _TiffFile:
         compression = self._value(entries, _COMPRESSION, _UNCOMPRESSED)
         return compression == _UNCOMPRESSED and self._value(entries, _PHOTOMETRIC, 1) != _YCBCR
 
-    def _check_hidden_planes(self, entries: dict[int, _Entry]) -> None:
-        """Check the planes that follow the first without directories of their own."""
+    def _check_hidden_planes(self, entries: dict[int, _Entry]) -> int:
+        """Check and count planes that share the one directory of the file."""
         count = self._plane_count(entries)
         if count == 1 or _STRIP_OFFSETS not in entries or not self._is_plain(entries):
-            return
+            return count
         start = self._integers(entries[_STRIP_OFFSETS], "offsets of page 0")[0]
         declared = _declared_bytes(self._shape(entries, 0)) * count
         if start + declared > self._length:
             raise self._damage(
                 start, f"{declared} bytes for {count} planes", f"{self._length - start}"
             )
+        return count
 
     def _plane_count(self, entries: dict[int, _Entry]) -> int:
         if _STK_PLANES in entries:
