@@ -14,6 +14,7 @@ __all__ = ["FoundFiles", "find_files", "first_reasons", "is_empty", "natural_ord
 
 _IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 _IGNORED_SUFFIXES = (".bfmemo",)
+_MOST_REASONS = 3
 
 
 @dataclass(slots=True)
@@ -46,8 +47,8 @@ def is_empty(file: SourceFile) -> bool:
 def first_reasons(problems: Sequence[Problem]) -> str:
     """Put the first problems with a file into words, for an error that sums them up."""
     named = [f"{problem.file}: {problem.text}" for problem in problems if problem.file]
-    more = f"; and {len(named) - 5} more" if len(named) > 5 else ""
-    return f" ({'; '.join(named[:5])}{more})" if named else ""
+    more = f"; and {len(named) - _MOST_REASONS} more" if len(named) > _MOST_REASONS else ""
+    return f" ({'; '.join(named[:_MOST_REASONS])}{more})" if named else ""
 
 
 def find_files(folder: Path) -> FoundFiles:

@@ -15,7 +15,7 @@ from imextract.registration.files import FoundFiles, first_reasons
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.inspected import read_inspection
 from imextract.registration.manifest import DataSet, Manifest, Problem, SiteKey
-from imextract.registration.ome import Ome
+from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.options import ManifestOptions
 from imextract.registration.placement import Place, Placement
 
@@ -109,13 +109,7 @@ def _add_images(
         place = place_of[image.id]
         channels = image_channels(image.channels, structure.size_c)
         add_channels(manifest.channels, channels)
-        position = SitePosition(
-            height=structure.size_y,
-            width=structure.size_x,
-            name=image.name,
-            stage_position=image.stage_position or place.stage_position,
-            y_up=data_set.format_name in _Y_UP,
-        )
+        position = _position(image, structure, place, data_set.format_name)
         sites.setdefault(place.site, position)
         manifest.row_groups.append(
             ImageRows(
@@ -130,3 +124,15 @@ def _add_images(
                 has_stage_um=data_set.format_name not in _STAGE_NOT_UM,
             )
         )
+
+
+def _position(
+    image: OmeImage, structure: SeriesStructure, place: Place, format_name: str
+) -> SitePosition:
+    return SitePosition(
+        height=structure.size_y,
+        width=structure.size_x,
+        name=image.name,
+        stage_position=image.stage_position or place.stage_position,
+        y_up=format_name in _Y_UP,
+    )
