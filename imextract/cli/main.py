@@ -78,6 +78,8 @@ def _set_up_logging(verbose: int) -> None:
     logger.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
     logger.addHandler(handler)
     logger.propagate = False
+    # It grumbles about tags that nobody needs; what matters comes as an error.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 if __name__ == "__main__":

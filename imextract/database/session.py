@@ -5,12 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -94,22 +89,15 @@ class Database:
             Path(str(self._url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
 
     def _migrate(self, connection: Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        newest = ScriptDirectory.from_config(config).get_current_head()
-        if MigrationContext.configure(connection).get_current_revision() == newest:
+        if _revision(connection) == _newest_revision():
             return
         connection.rollback()
-        config.attributes["connection"] = connection
+        # Alembic takes longer to load than most commands last, and is needed once.
+        from imextract.database.migration import upgrade
+
         with connection.begin():
             _lock_for_migration(connection)
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                raise LedgerError(
-                    f"database {self.name}: its schema is not known to this imextract ({error}); "
-                    "use the version of imextract that wrote it, or a newer one"
-                ) from error
+            upgrade(connection, self.name)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -186,6 +174,19 @@ def _begin_sqlite(connection: Connection) -> None:
     # it later fails at once, whatever the time-out, if another one was faster.
     mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
     connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _newest_revision() -> str:
+    """Give the number that the file of the last migration begins with."""
+    versions = Path(__file__).parent / "migrations" / "versions"
+    return max(path.name.partition("_")[0] for path in versions.glob("[0-9]*.py"))
 
 
 def _lock_for_migration(connection: Connection) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ class CommandLine:
             env=environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
-    def json(self, *arguments: object) -> object:
+    def json(self, *arguments: object) -> Any:
         done = self(*arguments)
         assert done.stderr == ""
         return json.loads(done.stdout)
@@ -84,7 +85,7 @@ def test_by_hand_what_the_flow_does(imextract: CommandLine, plate: Path) -> None
     assert "collect" in imextract(1, "log", "-p", "collect").stdout
     assert imextract(1, "verify").stdout == "8 planes read: 8 whole, 0 damaged\n"
     assert imextract(1, "init").stdout == "nothing is missing: no jobs\n"
-    (listed,) = imextract.json("list", "--json")  # type: ignore[misc]
+    (listed,) = imextract.json("list", "--json")
     assert listed["states"]["extracted"] == 8
     assert imextract(1, "cleanup").stdout == "output deleted; 8 planes are planned\n"
 
@@ -111,7 +112,6 @@ def test_planes_tell_where_each_comes_from(imextract: CommandLine, plate: Path) 
 def test_a_projection_lists_all_its_sources(imextract: CommandLine, plate: Path) -> None:
     register(imextract, plate, "--projection", "max")
     planes = imextract.json(1, "planes", "--format", "json", "--well", "B01")
-    assert isinstance(planes, list)
     assert len(planes) == 2
     assert planes[0]["source_file"] == [str(plate / f"B01_s0_DAPI_z{z}.tif") for z in range(2)]
     assert (planes[0]["series"], planes[0]["plane"]) == ([0, 0], [0, 0])
@@ -175,7 +175,7 @@ def test_bad_input_gets_one_line_with_the_remedy(imextract: CommandLine, plate: 
     assert "taken by experiment 1" in imextract.refused(
         "register", other_folder(plate), "--name", "first", "--pattern", PATTERN
     )
-    (listed,) = imextract.json("list", "--json")  # type: ignore[misc]
+    (listed,) = imextract.json("list", "--json")
     assert listed["experiment_id"] == 1
 
 
