@@ -8,7 +8,7 @@ from dask_jobqueue.slurm import SLURMJob
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows import cluster
-from flows.cluster import WorkerSize, runner_settings
+from flows.cluster import WorkerSize, connect, runner_settings
 from imextract.errors import ConfigError
 
 SIZE = WorkerSize(workers=3, cores=2, memory_mb=4000, duration="01:30:00")
@@ -84,6 +84,16 @@ def test_a_slurm_job_is_as_large_as_asked_for(settings_folder: Path) -> None:
 
 def test_the_settings_that_we_ship_make_a_slurm_job() -> None:
     assert "#SBATCH --no-requeue" in job_script(runner_settings("slurm", SIZE))
+
+
+def test_an_address_without_scheduler_is_named() -> None:
+    settings = runner_settings("tcp://127.0.0.1:9", SIZE)
+    settings["client_kwargs"]["timeout"] = "100ms"
+    with (
+        DaskTaskRunner(**settings) as runner,
+        pytest.raises(ConfigError, match=r"tcp://127\.0\.0\.1:9.*no Dask scheduler answers there"),
+    ):
+        connect(runner)
 
 
 def job_script(settings: dict[str, Any]) -> str:

@@ -1,0 +1,154 @@
+"""The flow `imextract` through its deployment: server, worker, Dask processes, real files."""
+
+import json
+import os
+import signal
+import threading
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.deployed import Deployed, pixels_of
+from tests.prefect_server import wait_until
+
+# Two small workers: the machine that tests has few cores.
+SMALL = {"workers": 2, "memory": 700, "batch_size": 1}
+
+
+@pytest.fixture(scope="module")
+def extracted(deployed: Deployed) -> int:
+    """An experiment that was extracted by a run of the deployment."""
+    experiment = deployed.experiment("extracted")
+    done = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
+    assert done.returncode == 0, done.stdout
+    return experiment
+
+
+def test_a_run_extracts_every_plane_and_leaves_its_account(
+    deployed: Deployed, extracted: int
+) -> None:
+    experiment = extracted
+    planes = deployed.planes(experiment)
+    assert len(planes) == 8
+    for plane in planes:
+        expected = pixels_of(plane.record.site, plane.record.zplane)
+        np.testing.assert_array_equal(plane.get(), expected)
+    run = deployed.prefect.run_of(experiment)
+    assert run["name"] == f"experiment-{experiment}"
+    assert {"init", "extract 1/4", "extract 4/4", "collect"} <= deployed.prefect.task_names(run)
+    summary = deployed.prefect.artifact(f"experiment-{experiment}-summary")
+    assert "all planes are extracted" in summary
+    assert deployed.prefect.artifact(f"experiment-{experiment}-progress") == 100
+    assert len(_batch_rows(deployed, experiment)) == 4
+    # The lines that the library logs in Dask's workers.
+    log = deployed.prefect.log(run)
+    assert sum("2 planes extracted" in line for line in log) == 4, log
+
+
+def test_running_again_extracts_only_what_is_missing(deployed: Deployed, extracted: int) -> None:
+    experiment = extracted
+    files = [deployed.stored_file(plane) for plane in deployed.planes(experiment)]
+    before = {file: file.stat().st_mtime_ns for file in files}
+
+    done = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
+
+    assert done.returncode == 0, done.stdout
+    names = deployed.prefect.task_names(deployed.prefect.run_of(experiment))
+    assert not any(name.startswith("extract") for name in names)
+    assert {file: file.stat().st_mtime_ns for file in files} == before
+
+    for file in files[:3]:
+        file.unlink()
+    done = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
+
+    assert done.returncode == 0, done.stdout
+    assert sum(row["extracted"] for row in _batch_rows(deployed, experiment)) == 3
+    after = {file: file.stat().st_mtime_ns for file in files}
+    assert [file for file in files if after[file] != before[file]] == files[:3]
+
+
+def test_a_bad_plane_fails_the_run_by_name_and_nothing_else(deployed: Deployed) -> None:
+    experiment = deployed.experiment("bad")
+    broken = deployed.folder / "bad" / "plate_A01_s2_z1.tif"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+
+    done = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
+
+    assert done.returncode == 1
+    run = deployed.prefect.run_of(experiment)
+    assert run["state_type"] == "FAILED"
+    assert broken.name in run["state"]["message"]
+    assert len(deployed.planes(experiment, "extracted")) == 7
+    assert len(deployed.planes(experiment, "failed")) == 1
+    rows = deployed.prefect.artifact(f"experiment-{experiment}-failures")
+    assert broken.name in rows
+
+
+def test_a_missing_experiment_fails_the_run_by_number(deployed: Deployed) -> None:
+    done = deployed.prefect.run_deployment("imextract/default", experiment_id=4711)
+    assert done.returncode == 1
+    assert "4711" in deployed.prefect.run_of(4711)["state"]["message"]
+
+
+def test_a_run_survives_the_death_of_a_dask_worker(deployed: Deployed) -> None:
+    experiment = deployed.experiment("killed", sites=12, zplanes=4, size=1024)
+    killed: list[int] = []
+
+    def kill_a_worker() -> None:
+        wait_until(lambda: deployed.planes(experiment, "extracted") or None, "the first plane")
+        victim = _dask_worker(deployed.prefect.worker_pid)
+        os.kill(victim.pid, signal.SIGKILL)
+        killed.append(victim.pid)
+
+    killer = threading.Thread(target=kill_a_worker)
+    killer.start()
+    done = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
+    killer.join()
+
+    assert killed
+    assert done.returncode == 0, done.stdout
+    assert len(deployed.planes(experiment, "extracted")) == 48
+
+
+def test_retry_extracts_what_failed_and_does_not_restart(deployed: Deployed) -> None:
+    experiment = deployed.experiment("retried")
+    broken = deployed.folder / "retried" / "plate_A01_s0_z0.tif"
+    times = broken.stat()
+    broken.rename(broken.with_suffix(".away"))
+    deployed.prefect.run_deployment(
+        "imextract/default", experiment_id=experiment, **SMALL, restart=True
+    )
+    run = deployed.prefect.run_of(experiment)
+    assert run["state_type"] == "FAILED"
+    files = [deployed.stored_file(plane) for plane in deployed.planes(experiment, "extracted")]
+    before = [file.stat().st_mtime_ns for file in files]
+
+    broken.with_suffix(".away").rename(broken)
+    os.utime(broken, ns=(times.st_atime_ns, times.st_mtime_ns))
+    deployed.prefect.prefect("flow-run", "retry", run["id"])
+    again = deployed.prefect.final_run(
+        "imextract", lambda other: other["id"] == run["id"] and other["run_count"] == 2
+    )
+
+    assert again["state_type"] == "COMPLETED", again["state"]["message"]
+    assert len(deployed.planes(experiment, "extracted")) == 8
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def _batch_rows(deployed: Deployed, experiment: int) -> list[dict[str, int]]:
+    rows: list[dict[str, int]] = json.loads(
+        deployed.prefect.artifact(f"experiment-{experiment}-batches")
+    )
+    return rows
+
+
+def _dask_worker(worker_pid: int) -> psutil.Process:
+    """Find a worker process of the Dask cluster of a run."""
+    family = psutil.Process(worker_pid).children(recursive=True)
+    return next(
+        process
+        for process in family
+        if "spawn_main" in " ".join(process.cmdline()) and process.num_threads() > 4
+    )
