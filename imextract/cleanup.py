@@ -2,15 +2,11 @@
 
 import logging
 
-from sqlalchemy import update
-from sqlalchemy.orm import Session
-
-from imextract.database.experiments import acquisition_ids, get_experiment
-from imextract.database.models import ChannelImageFileRow
+from imextract.database.experiments import get_experiment
+from imextract.database.planes import plan_again
 from imextract.database.session import Database
 from imextract.errors import ConfigError
 from imextract.originals import missing_originals
-from imextract.plan import NOT_STORED
 from imextract.store import FolderStore
 
 __all__ = ["delete_output"]
@@ -41,22 +37,9 @@ def delete_output(database: Database, store: FolderStore, experiment_id: int) ->
                 f"experiment {experiment_id}: its output is kept, because an original is gone and "
                 f"the extracted planes are the only copy: {gone}"
             )
-        count = _plan_again(session, experiment_id)
+        count = plan_again(session, experiment_id)
         storage_key = experiment.storage_key
     # After the ledger: a crash in between leaves files that a rerun takes over.
     store.remove_tree(storage_key)
     logger.info("experiment %d: output deleted, %d planes planned", experiment_id, count)
     return count
-
-
-def _plan_again(session: Session, experiment_id: int) -> int:
-    changed = session.execute(
-        update(ChannelImageFileRow)
-        .where(
-            ChannelImageFileRow.acquisition_id.in_(acquisition_ids(session, experiment_id)),
-            ChannelImageFileRow.state.in_(("extracted", "failed", "planned")),
-        )
-        .values(**NOT_STORED)
-        .execution_options(synchronize_session=False)
-    )
-    return int(changed.rowcount)  # type: ignore[attr-defined]  # a cursor result, as of any UPDATE

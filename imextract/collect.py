@@ -2,14 +2,16 @@
 
 import logging
 
-import numpy as np
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from imextract.batches import CollectBatch, CollectResult
 from imextract.database.batches import begin_run, end_run, get_batch
-from imextract.database.experiments import acquisition_ids, count_states, get_experiment
-from imextract.database.models import ChannelImageFileRow, MicroscopeImageFileRow
+from imextract.database.experiments import (
+    count_kept_files,
+    count_states,
+    get_experiment,
+    sum_stored,
+)
 from imextract.database.planes import PlaneFilter, find_planes
 from imextract.database.session import Database
 from imextract.deletion import Deletion, delete_originals
@@ -23,8 +25,6 @@ __all__ = ["collect_experiment"]
 logger = logging.getLogger(__name__)
 
 _MOST_NAMED = 50
-
-Plane = ChannelImageFileRow
 
 
 def collect_experiment(
@@ -93,52 +93,21 @@ def _collect(database: Database, store: FolderStore, batch: CollectBatch) -> Col
 
 def _result(session: Session, experiment_id: int, deletion: Deletion) -> CollectResult:
     states = count_states(session, experiment_id)
-    suspect, bytes_in, bytes_out = _sums(session, experiment_id)
+    stored = sum_stored(session, experiment_id)
     return CollectResult(
         planned=sum(states.values()),
         extracted=states["extracted"],
         failed=states["failed"],
         absent=states["absent"],
-        suspect=suspect,
+        suspect=stored.suspect,
         unfinished=states["planned"],
         deleted_files=deletion.deleted_files,
-        kept_files=_kept_files(session, experiment_id),
-        bytes_in=bytes_in,
-        bytes_out=bytes_out,
+        kept_files=count_kept_files(session, experiment_id),
+        bytes_in=stored.bytes_in,
+        bytes_out=stored.bytes_out,
         failures=tuple(_failures(session, experiment_id)),
         notes=tuple(deletion.notes),
     )
-
-
-def _sums(session: Session, experiment_id: int) -> tuple[int, int, int]:
-    suspect = bytes_in = bytes_out = 0
-    query = (
-        select(
-            Plane.dtype,
-            func.sum(Plane.height * Plane.width),
-            func.sum(Plane.stored_bytes),
-            func.count().filter(Plane.is_suspect),
-        )
-        .where(
-            Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
-            Plane.state == "extracted",
-        )
-        .group_by(Plane.dtype)
-    )
-    for dtype, pixels, stored, constant in session.execute(query):
-        bytes_in += int(pixels) * np.dtype(dtype).itemsize
-        bytes_out += int(stored or 0)
-        suspect += constant
-    return suspect, bytes_in, bytes_out
-
-
-def _kept_files(session: Session, experiment_id: int) -> int:
-    query = select(func.count()).where(
-        MicroscopeImageFileRow.acquisition_id.in_(acquisition_ids(session, experiment_id)),
-        MicroscopeImageFileRow.holds_pixels,
-        MicroscopeImageFileRow.state != "deleted",
-    )
-    return session.scalar(query) or 0
 
 
 def _failures(session: Session, experiment_id: int) -> list[str]:

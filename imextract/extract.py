@@ -11,7 +11,7 @@ from imextract.compression import CompressionName
 from imextract.config import Settings
 from imextract.database.batches import begin_run, end_run, get_batch
 from imextract.database.files import data_sets_of_entries
-from imextract.database.planes import PlaneRecord, planes_of_batch, update_planes
+from imextract.database.planes import NOT_STORED, PlaneRecord, planes_of_batch, update_planes
 from imextract.database.session import Database
 from imextract.errors import (
     ConfigError,
@@ -21,7 +21,6 @@ from imextract.errors import (
     SourceFileError,
 )
 from imextract.journal import Journal
-from imextract.plan import NOT_STORED
 from imextract.sources import SourceReader
 from imextract.store import FolderStore
 from imextract.stored import StoredPlane, adopt_plane, ledger_values, store_plane

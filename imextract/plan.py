@@ -11,26 +11,13 @@ from imextract.batches import CollectBatch, ImextractBatchArguments, RunBatch
 from imextract.database import batches as batch_queries
 from imextract.database.experiments import get_experiment
 from imextract.database.models import BatchRow
-from imextract.database.planes import stored_planes, update_planes
+from imextract.database.planes import NOT_STORED, stored_planes, update_planes
 from imextract.database.session import Database
 from imextract.store import FolderStore
 
-__all__ = ["NOT_STORED", "plan_collect", "plan_runs", "requeue_missing", "split_evenly"]
+__all__ = ["plan_collect", "plan_runs", "requeue_missing", "split_evenly"]
 
 logger = logging.getLogger(__name__)
-
-# What a plane's row holds of its stored file while there is none.
-NOT_STORED = {
-    "state": "planned",
-    "location": None,
-    "compression": None,
-    "checksum": None,
-    "stored_bytes": None,
-    "stored_checksum": None,
-    "is_suspect": False,
-    "error": None,
-    "extracted_at": None,
-}
 
 
 def plan_runs(

@@ -9,6 +9,7 @@ import tifffile
 
 from imextract.batches import BatchResult, ImextractBatchArguments
 from imextract.config import Settings
+from imextract.database.registration import write_manifest
 from imextract.database.session import Database
 from imextract.extractor import ImageExtractor
 from imextract.planes import PixelArray, PlaneRef
@@ -22,7 +23,6 @@ from imextract.registration.manifest import (
     SiteKey,
     SourceFile,
 )
-from imextract.registration.writer import write_manifest
 from imextract.store import FolderStore, open_store
 
 SHAPE = (48, 64)

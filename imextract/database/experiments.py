@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -11,18 +12,33 @@ from imextract.database.models import (
     AcquisitionRow,
     ChannelImageFileRow,
     ExperimentRow,
+    MicroscopeImageFileRow,
     PlateRow,
 )
 from imextract.errors import UnknownExperimentError
 
 __all__ = [
     "ExperimentSummary",
+    "StoredSum",
     "acquisition_ids",
+    "count_kept_files",
     "count_states",
     "get_experiment",
     "list_experiments",
     "pending_experiments",
+    "sum_stored",
 ]
+
+Plane = ChannelImageFileRow
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSum:
+    """What the extracted planes of an experiment amount to: constant ones, raw and stored bytes."""
+
+    suspect: int
+    bytes_in: int
+    bytes_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +111,36 @@ def pending_experiments(session: Session) -> list[int]:
         for summary in list_experiments(session)
         if summary.states["planned"] or summary.states["failed"]
     ]
+
+
+def sum_stored(session: Session, experiment_id: int) -> StoredSum:
+    """Add up the extracted planes of an experiment."""
+    suspect = bytes_in = bytes_out = 0
+    query = (
+        select(
+            Plane.dtype,
+            func.sum(Plane.height * Plane.width),
+            func.sum(Plane.stored_bytes),
+            func.count().filter(Plane.is_suspect),
+        )
+        .where(
+            Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
+            Plane.state == "extracted",
+        )
+        .group_by(Plane.dtype)
+    )
+    for dtype, pixels, stored, constant in session.execute(query):
+        bytes_in += int(pixels) * np.dtype(dtype).itemsize
+        bytes_out += int(stored or 0)
+        suspect += constant
+    return StoredSum(suspect, bytes_in, bytes_out)
+
+
+def count_kept_files(session: Session, experiment_id: int) -> int:
+    """Count the microscope files with pixels that are not deleted."""
+    query = select(func.count()).where(
+        MicroscopeImageFileRow.acquisition_id.in_(acquisition_ids(session, experiment_id)),
+        MicroscopeImageFileRow.holds_pixels,
+        MicroscopeImageFileRow.state != "deleted",
+    )
+    return session.scalar(query) or 0

@@ -25,10 +25,12 @@ from imextract.database.models import (
 from imextract.planes import PlaneRef
 
 __all__ = [
+    "NOT_STORED",
     "PlaneFilter",
     "PlaneRecord",
     "SourcePlane",
     "find_planes",
+    "plan_again",
     "plane_location",
     "planes_of_batch",
     "planes_of_entry",
@@ -41,6 +43,19 @@ __all__ = [
 _CHUNK = 900
 
 Plane = ChannelImageFileRow
+
+# What a plane's row holds of its stored file while there is none.
+NOT_STORED = {
+    "state": "planned",
+    "location": None,
+    "compression": None,
+    "checksum": None,
+    "stored_bytes": None,
+    "stored_checksum": None,
+    "is_suspect": False,
+    "error": None,
+    "extracted_at": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +214,20 @@ def stored_planes(session: Session, experiment_id: int) -> Iterator[tuple[int, s
     )
     for plane_id, location, stored_bytes in session.execute(query):
         yield plane_id, str(location), int(stored_bytes or 0)
+
+
+def plan_again(session: Session, experiment_id: int) -> int:
+    """Set all planes of an experiment, but absent ones, back to planned; give their count."""
+    changed = session.execute(
+        update(Plane)
+        .where(
+            Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
+            Plane.state != "absent",
+        )
+        .values(**NOT_STORED)
+        .execution_options(synchronize_session=False)
+    )
+    return int(changed.rowcount)  # type: ignore[attr-defined]  # a cursor result, as of any UPDATE
 
 
 def update_planes(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from imextract.config import Settings
 from imextract.database.experiments import count_states
 from imextract.database.models import PLANE_STATES
+from imextract.database.registration import write_manifest
 from imextract.errors import RegistrationError
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.manifest import Manifest, Problem
-from imextract.registration.writer import write_manifest
 from imextract.workplace import Workplace
 
 __all__ = ["RegistrationRequest", "RegistrationResult", "register_folder"]

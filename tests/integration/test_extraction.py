@@ -195,7 +195,7 @@ def forget(experiment: SmallExperiment) -> None:
     from sqlalchemy import update
 
     from imextract.database.models import ChannelImageFileRow
-    from imextract.plan import NOT_STORED
+    from imextract.database.planes import NOT_STORED
 
     with experiment.database.transaction() as session:
         session.execute(update(ChannelImageFileRow).values(**NOT_STORED))
