@@ -54,7 +54,8 @@ class Connection:
         self.last_answer = time.monotonic()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
-        threading.Thread(target=self._receive, daemon=True).start()
+        self._receiver = threading.Thread(target=self._receive, daemon=True)
+        self._receiver.start()
 
     @classmethod
     def start(cls, heap_mb: int, slots: Sequence[int]) -> Self:
@@ -106,17 +107,21 @@ class Connection:
         except (OSError, ValueError):
             # The child ended before it saw the request.
             with self._lock:
-                if future in self._pending:
+                is_ours = future in self._pending
+                if is_ours:
                     self._pending.remove(future)
-            if not future.done():
+            if is_ours:
                 future.set_exception(ChildLostError("it had ended", is_to_blame=False))
         return future
 
     def kill(self, reason: str) -> None:
         """End the child at once, whatever it does."""
         with self._lock:
-            self._end = self._end or reason
+            self._end = self._end or f"was killed because {reason}"
         self._process.kill()
+        self._receiver.join(_END_LIMIT_S)
+        # A process that waits for a dead file server cannot even be killed.
+        self._fail_pending()
 
     def _expect(self) -> Future[dict[str, Any]]:
         future: Future[dict[str, Any]] = Future()
@@ -158,13 +163,16 @@ class Connection:
             self._process.kill()
             self._process.wait()
         self._listener.join(_END_LIMIT_S)
+        self._fail_pending()
+        os.close(self._lifeline)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            _close(stream)
+
+    def _fail_pending(self) -> None:
         with self._lock:
             self._is_lost = True
             unanswered = list(self._pending)
             self._pending.clear()
-        os.close(self._lifeline)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            _close(stream)
         reason = self._describe_end()
         for position, future in enumerate(unanswered):
             is_to_blame = position == 0 and self._is_working
@@ -177,7 +185,7 @@ class Connection:
     def _describe_end(self) -> str:
         code = self._process.returncode
         if self._end is not None:
-            end = f"was killed because {self._end}"
+            end = self._end
         elif code < 0:
             name = signal.Signals(-code).name
             hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""

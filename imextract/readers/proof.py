@@ -51,6 +51,7 @@ class PlaneProof:
         self._has_tiffs = files is None or _any_tiff(files)
         self._is_lone_tiff = format_name == _PLAIN_TIFF and files is not None and len(files) == 1
         self._current: _Evidence | None = None
+        self._current_series = -1
 
     def problems(self, series: int) -> str:
         """Say which files of a series are bad, and why; nothing if none is."""
@@ -86,10 +87,13 @@ class PlaneProof:
         return ""
 
     def _evidence(self, series: int) -> "_Evidence":
+        if self._current is not None and self._current_series == series:
+            return self._current
         files = tuple(self._series_files(series))
         if self._current is None or self._current.files != files:
             # Only the series being read: a plate has thousands.
             self._current = _Evidence(files, self._problems)
+        self._current_series = series
         return self._current
 
 
