@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,10 @@ class WorkerSize:
     def of(cls, workers: int | None, cores: int, memory: int, duration: str) -> "WorkerSize":
         """Take the parameters of a run; no number of workers means all of this machine's cores."""
         return cls(workers or max(1, CPU_COUNT // cores), cores, memory, duration)
+
+    def at_most(self, jobs: int) -> "WorkerSize":
+        """Give as many workers, but none that would have nothing to do."""
+        return replace(self, workers=min(self.workers, jobs))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -66,7 +66,8 @@ def imextract(
     batches = init(experiment_id, arguments)
     harvest = Harvest(jobs=len(batches))
     if batches:
-        with api_for_workers(), DaskTaskRunner(**runner_settings(cluster, size)) as runner:
+        settings = runner_settings(cluster, size.at_most(len(batches)))
+        with api_for_workers(), DaskTaskRunner(**settings) as runner:
             connect(runner)
             for _ in range(MAX_WAVES):
                 show_progress(experiment_id, extract_wave(runner, batches, harvest))

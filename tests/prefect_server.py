@@ -46,9 +46,13 @@ class PrefectServer:
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """Ask the REST interface."""
-        answer = httpx.request(
-            method, self.environment["PREFECT_API_URL"] + path, json=body, timeout=30
-        )
+        url = self.environment["PREFECT_API_URL"] + path
+        for _ in range(10):
+            answer = httpx.request(method, url, json=body, timeout=30)
+            # Prefect's SQLite was locked; its own client asks again, too.
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from distributed import LocalCluster
 
 from tests.deployed import Deployed, pixels_of
 from tests.prefect_server import wait_until
@@ -93,7 +95,7 @@ def test_a_missing_experiment_fails_the_run_by_number(deployed: Deployed) -> Non
 
 
 def test_a_run_survives_the_death_of_a_dask_worker(deployed: Deployed) -> None:
-    experiment = deployed.experiment("killed", sites=12, zplanes=4, size=1024)
+    experiment = deployed.experiment("killed", sites=8, zplanes=4, size=1024)
     killed: list[int] = []
 
     def kill_a_worker() -> None:
@@ -109,7 +111,27 @@ def test_a_run_survives_the_death_of_a_dask_worker(deployed: Deployed) -> None:
 
     assert killed
     assert done.returncode == 0, done.stdout
-    assert len(deployed.planes(experiment, "extracted")) == 48
+    assert len(deployed.planes(experiment, "extracted")) == 32
+
+
+def test_the_workers_of_a_running_scheduler_do_the_work(deployed: Deployed) -> None:
+    experiment = deployed.experiment("address")
+    environment = {
+        "IMEXTRACT_DATABASE_URL": deployed.settings.database_url,
+        "IMEXTRACT_STORAGE_URL": deployed.settings.storage_url,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    with LocalCluster(  # type: ignore[no-untyped-call]  # distributed has few types
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
+        env=environment,
+    ) as cluster:  # fmt: skip
+        done = deployed.prefect.run_deployment(
+            "imextract/default", experiment_id=experiment, cluster=cluster.scheduler_address
+        )
+        assert len(cluster.scheduler_info["workers"]) == 1
+
+    assert done.returncode == 0, done.stdout
+    assert len(deployed.planes(experiment, "extracted")) == 8
 
 
 def test_retry_extracts_what_failed_and_does_not_restart(deployed: Deployed) -> None:

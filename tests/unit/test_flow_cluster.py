@@ -49,6 +49,11 @@ def test_by_default_the_workers_use_all_cores(monkeypatch: pytest.MonkeyPatch) -
     assert WorkerSize.of(5, 16, 2147, "06:00:00").workers == 5
 
 
+def test_no_worker_is_started_that_has_nothing_to_do() -> None:
+    assert SIZE.at_most(2).workers == 2
+    assert SIZE.at_most(40) == SIZE
+
+
 def test_a_site_may_change_what_a_run_gives(settings_folder: Path) -> None:
     (settings_folder / "local.yaml").write_text("dashboard_address: 127.0.0.1:8787\n")
     given = runner_settings("local", SIZE)["cluster_kwargs"]

@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = yaml.safe_load((CHECKOUT / "prefect.yaml").read_text(encoding="utf-8"))
 DEPLOYMENTS: list[dict[str, Any]] = PROJECT["deployments"]
 
-TOP_LEVEL = {"name", "prefect-version", "definitions", "deployments"}
+TOP_LEVEL = {"name", "definitions", "deployments"}
 KEYS = {
     "name", "description", "version", "tags", "entrypoint", "enforce_parameter_schema",
     "parameters", "work_pool", "triggers", "schedules",
