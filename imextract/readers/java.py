@@ -12,6 +12,7 @@ __all__ = [
     "LogRecords",
     "bytes_per_pixel",
     "call",
+    "class_of",
     "describe",
     "new",
     "pixel_type",
@@ -76,12 +77,22 @@ def new(class_name: str, signature: str = "()V", *arguments: JavaObject) -> Java
     return javabridge.make_instance(class_name, signature, *map(_java, arguments))
 
 
-def text(target: JavaObject, name: str) -> str | None:
-    """Call a method that takes nothing and gives a string or null."""
+def class_of(name: str) -> JavaObject:
+    """Give the class of a dotted name."""
+    return javabridge.class_for_name(name)
+
+
+def text(
+    target: JavaObject,
+    name: str,
+    signature: str = "()Ljava/lang/String;",
+    *arguments: JavaObject,
+) -> str | None:
+    """Call a method that gives a string or null."""
     # javabridge's own conversion spoils characters beyond U+FFFF.
     environment = javabridge.get_env()
-    found = _method(target, name, "()Ljava/lang/String;")
-    given = environment.call_method(target, found)
+    found = environment.get_method_id(environment.get_object_class(target), name, signature)
+    given = environment.call_method(target, found, *map(_java, arguments))
     thrown = environment.exception_occurred()
     if thrown is not None:
         raise JavaException(thrown)
@@ -145,11 +156,6 @@ def _java(value: JavaObject) -> JavaObject:
 
 def _string(value: JavaObject) -> str:
     return str(javabridge.get_env().get_string(value))
-
-
-def _method(target: JavaObject, name: str, signature: str) -> JavaObject:
-    environment = javabridge.get_env()
-    return environment.get_method_id(environment.get_object_class(target), name, signature)
 
 
 @functools.cache

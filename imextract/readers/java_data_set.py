@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import javabridge
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,17 +65,8 @@ class OpenDataSet:
 
     def ome_xml(self) -> str:
         """Give the metadata as OME-XML."""
-        service = _ome_service()
         signature = "(Lloci/formats/meta/MetadataRetrieve;)Ljava/lang/String;"
-        environment = javabridge.get_env()
-        method = environment.get_method_id(
-            environment.get_object_class(service), "getOMEXML", signature
-        )
-        given = environment.call_method(service, method, self._metadata)
-        thrown = environment.exception_occurred()
-        if thrown is not None:
-            raise java.JavaException(thrown)
-        return str(environment.get_string(given))
+        return str(java.text(_ome_service(), "getOMEXML", signature, self._metadata))
 
     def series_files(self, series: int) -> list[str]:
         """Give the files that hold one series."""
@@ -147,7 +137,7 @@ def _reader_classes() -> java.JavaObject:
     signature = "()Lloci/formats/ClassList;"
     classes = java.static("loci/formats/ImageReader", "getDefaultReaderClasses", signature)
     for name in _EXCLUDED_READERS:
-        excluded = javabridge.class_for_name(f"loci.formats.in.{name}")
+        excluded = java.class_of(f"loci.formats.in.{name}")
         java.call(classes, "removeClass", "(Ljava/lang/Class;)V", excluded)
     return classes
 
@@ -158,7 +148,7 @@ def _ome_service() -> java.JavaObject:
         factory,
         "getInstance",
         "(Ljava/lang/Class;)Lloci/common/services/Service;",
-        javabridge.class_for_name("loci.formats.services.OMEXMLService"),
+        java.class_of("loci.formats.services.OMEXMLService"),
     )
 
 
