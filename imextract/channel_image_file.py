@@ -5,7 +5,6 @@ from typing import Self
 
 from imextract.compression import CompressionName
 from imextract.config import Settings
-from imextract.database.experiments import get_experiment
 from imextract.database.planes import (
     PlaneFilter,
     PlaneRecord,
@@ -83,10 +82,8 @@ class ChannelImageFile:
         """
         workplace = Workplace.of(settings)
         plane_filter = PlaneFilter(**wanted)  # type: ignore[arg-type]  # by name, as documented
-        with workplace.database.reading() as session:
-            get_experiment(session, experiment_id)
-            for record in find_planes(session, experiment_id, plane_filter):
-                yield cls(record, workplace)
+        for record in find_planes(workplace.database, experiment_id, plane_filter):
+            yield cls(record, workplace)
 
     def get(self, y: slice = _WHOLE, x: slice = _WHOLE) -> PixelArray:
         """Read the pixels, or a region of them.

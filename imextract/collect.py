@@ -2,8 +2,6 @@
 
 import logging
 
-from sqlalchemy.orm import Session
-
 from imextract.batches import CollectBatch, CollectResult
 from imextract.database.batches import begin_run, end_run, get_batch
 from imextract.database.experiments import (
@@ -76,8 +74,7 @@ def _collect(database: Database, store: FolderStore, batch: CollectBatch) -> Col
         deletion = delete_originals(database, store, batch.experiment_id)
     if lost:
         deletion.notes.insert(0, f"{lost} stored planes are missing; run again to extract them")
-    with database.reading() as session:
-        result = _result(session, batch.experiment_id, deletion)
+    result = _result(database, batch.experiment_id, deletion)
     logger.info(
         "experiment %d: %d planes extracted, %d failed, %d absent, %d not done; "
         "%d microscope files deleted",
@@ -91,9 +88,11 @@ def _collect(database: Database, store: FolderStore, batch: CollectBatch) -> Col
     return result
 
 
-def _result(session: Session, experiment_id: int, deletion: Deletion) -> CollectResult:
-    states = count_states(session, experiment_id)
-    stored = sum_stored(session, experiment_id)
+def _result(database: Database, experiment_id: int, deletion: Deletion) -> CollectResult:
+    with database.reading() as session:
+        states = count_states(session, experiment_id)
+        stored = sum_stored(session, experiment_id)
+        kept_files = count_kept_files(session, experiment_id)
     return CollectResult(
         planned=sum(states.values()),
         extracted=states["extracted"],
@@ -102,17 +101,17 @@ def _result(session: Session, experiment_id: int, deletion: Deletion) -> Collect
         suspect=stored.suspect,
         unfinished=states["planned"],
         deleted_files=deletion.deleted_files,
-        kept_files=count_kept_files(session, experiment_id),
+        kept_files=kept_files,
         bytes_in=stored.bytes_in,
         bytes_out=stored.bytes_out,
-        failures=tuple(_failures(session, experiment_id)),
+        failures=tuple(_failures(database, experiment_id)),
         notes=tuple(deletion.notes),
     )
 
 
-def _failures(session: Session, experiment_id: int) -> list[str]:
+def _failures(database: Database, experiment_id: int) -> list[str]:
     failures = []
-    for plane in find_planes(session, experiment_id, PlaneFilter(state="failed")):
+    for plane in find_planes(database, experiment_id, PlaneFilter(state="failed")):
         failures.append(
             f"{plane.plate} {plane.well} site {plane.site} {plane.channel} t{plane.tpoint} "
             f"z{plane.zplane}: {plane.error}"

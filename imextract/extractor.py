@@ -58,7 +58,6 @@ class ImageExtractor:
             If a restart is refused.
         StorageError, LedgerError
         """
-        self._workplace.store.check()
         if arguments.restart:
             self.delete_previous_job_output()
         yield from plan_runs(

@@ -11,13 +11,24 @@ from imextract.batches import CollectBatch, ImextractBatchArguments, RunBatch
 from imextract.database import batches as batch_queries
 from imextract.database.experiments import get_experiment
 from imextract.database.models import BatchRow
-from imextract.database.planes import NOT_STORED, stored_planes, update_planes
+from imextract.database.planes import (
+    NOT_STORED,
+    stored_planes,
+    update_planes,
+    without_originals,
+)
 from imextract.database.session import Database
 from imextract.store import FolderStore
 
 __all__ = ["plan_collect", "plan_runs", "requeue_missing", "split_evenly"]
 
 logger = logging.getLogger(__name__)
+
+_LOST = {
+    "state": "failed",
+    "error": "the stored plane is missing and its original was deleted; bring the stored file "
+    "back from a backup and run again",
+}
 
 
 def plan_runs(
@@ -41,13 +52,10 @@ def plan_runs(
     ------
     UnknownExperimentError, LedgerError, StorageError
     """
-    lost = requeue_missing(database, store, experiment_id)
-    if lost:
-        logger.warning(
-            "experiment %d: %d stored planes were missing and are extracted again",
-            experiment_id,
-            lost,
-        )
+    missing = requeue_missing(database, store, experiment_id)
+    if missing:
+        logger.warning("experiment %d: %d stored planes are missing", experiment_id, missing)
+    store.check()
     with database.transaction() as session:
         get_experiment(session, experiment_id)
         sites = batch_queries.pending_sites(session, experiment_id)
@@ -87,15 +95,28 @@ def plan_collect(
 def requeue_missing(database: Database, store: FolderStore, experiment_id: int) -> int:
     """Plan again the extracted planes whose stored files are gone or cut short.
 
+    Where the original is deleted as well the plane is set to failed: only a
+    backup of its stored file can bring it back, and a rerun takes that over.
+
     Returns
     -------
     int
         How many there were.
+
+    Raises
+    ------
+    StorageError
+        If the whole storage is not there.
+    UnknownExperimentError, LedgerError
     """
-    with database.transaction() as session:
+    with database.reading() as session:
         get_experiment(session, experiment_id)
         missing = _missing_planes(session, store, experiment_id)
-        update_planes(session, [{"id": plane_id, **NOT_STORED} for plane_id in missing])
+        lost = without_originals(session, missing)
+    with database.transaction() as session:
+        requeued = [plane_id for plane_id in missing if plane_id not in lost]
+        update_planes(session, [{"id": plane_id, **NOT_STORED} for plane_id in requeued])
+        update_planes(session, [{"id": plane_id, **_LOST} for plane_id in sorted(lost)])
     return len(missing)
 
 
@@ -104,6 +125,8 @@ def _missing_planes(session: Session, store: FolderStore, experiment_id: int) ->
     # One listing per folder: asking for each file would take ten times as long.
     sizes: dict[str, dict[str, int]] = {}
     for plane_id, location, stored_bytes in stored_planes(session, experiment_id):
+        if not sizes:
+            store.require()
         folder, _, name = location.rpartition("/")
         if folder not in sizes:
             sizes = {folder: store.sizes(folder)}

@@ -66,6 +66,22 @@ class FolderStore:
         except OSError as error:
             raise self._failure(self.root, "cannot be written", error) from error
 
+    def require(self) -> None:
+        """Make sure that the storage is there, where planes were stored before.
+
+        Raises
+        ------
+        StorageError
+            If it is not: a disk that is not mounted looks like an empty folder,
+            and must not be taken for the loss of all planes.
+        """
+        if not (self.root / _INCOMING).is_dir():
+            raise StorageError(
+                f"{self.root}: planes were stored here, but the storage is not there; mount it, or "
+                f"set IMEXTRACT_STORAGE_URL to where it is (if all is lost: mkdir -p "
+                f"{self.root / _INCOMING})"
+            )
+
     def path(self, location: str) -> Path:
         """Give the path of a location, which must lie inside the store.
 

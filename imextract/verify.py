@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imextract.database.experiments import get_experiment
 from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes
 from imextract.database.session import Database
 from imextract.errors import DamagedPlaneError
@@ -35,11 +34,8 @@ def verify_experiment(
     StorageError
         If the storage cannot be read at all.
     """
-    # Reading takes long; the transaction must not hold up writers meanwhile.
-    with database.reading() as session:
-        get_experiment(session, experiment_id)
-        for plane in find_planes(session, experiment_id, PlaneFilter(state="extracted")):
-            yield VerifiedPlane(plane, _error(store, plane))
+    for plane in find_planes(database, experiment_id, PlaneFilter(state="extracted")):
+        yield VerifiedPlane(plane, _error(store, plane))
 
 
 def _error(store: FolderStore, plane: PlaneRecord) -> str | None:

@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from imextract.cli.output import print_json, print_json_list, print_line, print_table
-from imextract.database.experiments import get_experiment
 from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes, update_planes
 from imextract.errors import ConfigError
 from imextract.registration.wells import parse_well_name, well_name
@@ -56,10 +55,9 @@ def verify(options: argparse.Namespace) -> int:
 def accept(options: argparse.Namespace) -> int:
     """Say that the constant planes are right, so that they no longer hold deletion."""
     place = Workplace.of()
+    wanted = PlaneFilter(is_suspect=True)
+    suspect = [plane.id for plane in find_planes(place.database, options.experiment_id, wanted)]
     with place.database.transaction() as session:
-        get_experiment(session, options.experiment_id)
-        wanted = PlaneFilter(is_suspect=True)
-        suspect = [plane.id for plane in find_planes(session, options.experiment_id, wanted)]
         update_planes(session, [{"id": plane_id, "is_suspect": False} for plane_id in suspect])
     if options.json:
         print_json({"experiment_id": options.experiment_id, "accepted": len(suspect)})
@@ -81,9 +79,7 @@ def _find(options: argparse.Namespace) -> Iterator[PlaneRecord]:
         zplane=options.zplane,
         is_suspect=options.suspect,
     )
-    with Workplace.of().database.reading() as session:
-        get_experiment(session, options.experiment_id)
-        yield from find_planes(session, options.experiment_id, wanted)
+    return find_planes(Workplace.of().database, options.experiment_id, wanted)
 
 
 def _well(text: str | None) -> str | None:

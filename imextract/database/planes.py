@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, select, update
+from sqlalchemy import RowMapping, Select, or_, select, update
 from sqlalchemy.orm import Session
 
-from imextract.database.experiments import acquisition_ids
+from imextract.database.experiments import acquisition_ids, get_experiment
 from imextract.database.models import (
     AcquisitionRow,
     ChannelImageFileRow,
@@ -22,6 +22,7 @@ from imextract.database.models import (
     SourcePlaneRow,
     WellRow,
 )
+from imextract.database.session import Database
 from imextract.planes import PlaneRef
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "read_planes",
     "stored_planes",
     "update_planes",
+    "without_originals",
 ]
 
 # As many ids as are bound in one statement; SQLite of old takes 999.
@@ -154,19 +156,28 @@ def plane_location(storage_key: str, plane_id: int) -> str:
 
 
 def find_planes(
-    session: Session, experiment_id: int, wanted: PlaneFilter | None = None
+    database: Database, experiment_id: int, wanted: PlaneFilter | None = None
 ) -> Iterator[PlaneRecord]:
-    """Give the planes of an experiment in the order of their ids, a thousand at a time."""
-    query = _records().where(
-        Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
-        *(wanted or PlaneFilter()).conditions(),
-    )
+    """Give the planes of an experiment in the order of their ids.
+
+    Each page of them is a transaction of its own, so that whoever takes long
+    over a plane holds up nobody.
+
+    Raises
+    ------
+    UnknownExperimentError, LedgerError
+    """
+    with database.reading() as session:
+        get_experiment(session, experiment_id)
+        query = _records().where(
+            Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
+            *(wanted or PlaneFilter()).conditions(),
+        )
     last = 0
     while True:
-        page = session.execute(
-            query.where(Plane.id > last).order_by(Plane.id).limit(_CHUNK)
-        ).mappings()
-        records = _with_sources(session, page.all())
+        with database.reading() as session:
+            page = query.where(Plane.id > last).order_by(Plane.id).limit(_CHUNK)
+            records = _with_sources(session, session.execute(page).mappings().all())
         if not records:
             return
         yield from records
@@ -216,6 +227,23 @@ def stored_planes(session: Session, experiment_id: int) -> Iterator[tuple[int, s
         yield plane_id, str(location), int(stored_bytes or 0)
 
 
+def without_originals(session: Session, plane_ids: Sequence[int]) -> set[int]:
+    """Give those planes of which a microscope file is deleted, or about to be."""
+    found: set[int] = set()
+    entry, file = SourcePlaneRow.microscope_image_file_id, MicroscopeImageFileRow
+    for start in range(0, len(plane_ids), _CHUNK):
+        query = (
+            select(SourcePlaneRow.channel_image_file_id)
+            .join(file, or_(file.id == entry, file.entry_id == entry))
+            .where(
+                SourcePlaneRow.channel_image_file_id.in_(plane_ids[start : start + _CHUNK]),
+                file.state != "present",
+            )
+        )
+        found.update(session.scalars(query))
+    return found
+
+
 def plan_again(session: Session, experiment_id: int) -> int:
     """Set all planes of an experiment, but absent ones, back to planned; give their count."""
     changed = session.execute(
@@ -237,11 +265,8 @@ def update_planes(session: Session, changes: Sequence[Mapping[str, Any]]) -> Non
 
 
 def _records() -> Select[Any]:
-    planes = [
-        column
-        for column in Plane.__table__.columns
-        if not column.name.endswith("_id") and column.name != "extracted_at"
-    ]
+    wanted = {field.name for field in fields(PlaneRecord)}
+    planes = [column for column in Plane.__table__.columns if column.name in wanted]
     return (
         select(
             *planes,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imextract.batches import ImextractBatchArguments
-from imextract.errors import UnknownExperimentError
+from imextract.errors import StorageError, UnknownExperimentError
 from imextract.extractor import ImageExtractor
 from imextract.plan import split_evenly
 from tests.experiments import SmallExperiment, make_experiment
@@ -65,3 +65,34 @@ def test_unfinished_batches_are_those_with_planned_planes(experiment: SmallExper
     batches = list(extractor.create_run_batches(ImextractBatchArguments(batch_size=2)))
     extractor.run_job(batches[1])
     assert extractor.unfinished(batches) == [batches[0], batches[2]]
+
+
+def test_storage_that_is_not_mounted_is_not_taken_for_lost(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    place = Path(experiment.settings.storage_url)
+    place.rename(place.with_name("unmounted"))
+    place.mkdir()
+    with pytest.raises(StorageError, match="the storage is not there; mount it"):
+        experiment.extract()
+    place.rmdir()
+    place.with_name("unmounted").rename(place)
+    assert experiment.extract() == []
+
+
+def test_a_lost_plane_without_original_fails_until_it_is_brought_back(
+    experiment: SmallExperiment,
+) -> None:
+    experiment.extract()
+    extractor = experiment.extractor
+    extractor.collect_job_output(
+        extractor.create_collect_batch(ImextractBatchArguments(delete=True))
+    )
+    assert experiment.originals() == []
+    stored = experiment.stored_files()[0]
+    backup = stored.rename(stored.with_suffix(".backup"))
+    (result,) = experiment.extract()
+    assert (result.extracted, result.failed) == (0, 1)
+    backup.rename(stored)
+    (result,) = experiment.extract()
+    assert (result.already_there, result.failed) == (1, 0)
+    assert experiment.extract() == []
