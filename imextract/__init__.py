@@ -8,17 +8,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imextract.batches import ImextractBatchArguments
     from imextract.channel_image_file import ChannelImageFile
     from imextract.config import Settings
     from imextract.extractor import ImageExtractor
 
-__all__ = ["ChannelImageFile", "ImageExtractor", "Settings", "__version__"]
+__all__ = [
+    "ChannelImageFile",
+    "ImageExtractor",
+    "ImextractBatchArguments",
+    "Settings",
+    "__version__",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ChannelImageFile": "imextract.channel_image_file",
     "ImageExtractor": "imextract.extractor",
+    "ImextractBatchArguments": "imextract.batches",
     "Settings": "imextract.config",
 }
 

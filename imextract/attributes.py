@@ -15,6 +15,7 @@ IDENTITY = (
     "plane",
     "source_size_bytes",
     "source_mtime_ns",
+    "source_stamp",
 )
 
 # Rises when files of the new kind can no longer be read by the code of the old.
@@ -47,7 +48,9 @@ _NAMES = (
 )
 
 
-def plane_attributes(plane: PlaneRecord, checksum: str, compression: str) -> Attributes:
+def plane_attributes(
+    plane: PlaneRecord, checksum: str, compression: str, source_stamp: str
+) -> Attributes:
     """Give the root attributes of a plane's file.
 
     What is not known is left out. Names, units and meaning are those of
@@ -65,6 +68,7 @@ def plane_attributes(plane: PlaneRecord, checksum: str, compression: str) -> Att
         "plane": ",".join(str(source.ref.plane) for source in plane.sources),
         "source_size_bytes": ",".join(str(source.size_bytes) for source in plane.sources),
         "source_mtime_ns": ",".join(str(source.mtime_ns) for source in plane.sources),
+        "source_stamp": source_stamp,
         "checksum": checksum,
         "checksum_algorithm": "xxh3_128",
         "compression": compression,

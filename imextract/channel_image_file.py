@@ -115,6 +115,9 @@ class ChannelImageFile:
     def put(self, pixels: PixelArray, compression: CompressionName = "zstd") -> None:
         """Store pixels as this plane, durably, and record it in the ledger.
 
+        The plane is marked suspect: pixels that did not come from its source
+        hold the deletion of that source until someone accepts them.
+
         Parameters
         ----------
         pixels : ndarray, shape (height, width), dtype of the plane
@@ -131,9 +134,10 @@ class ChannelImageFile:
                 f"plane {record.id} is {record.height} x {record.width} {record.dtype}; "
                 f"got an array of shape {pixels.shape} and type {pixels.dtype}"
             )
-        stored = store_plane(self._workplace.store, record, pixels, compression)
+        stored = store_plane(self._workplace.store, record, pixels, compression, "")
         with self._workplace.database.transaction() as session:
-            update_planes(session, [{"id": record.id, **ledger_values(stored)}])
+            values = ledger_values(stored) | {"is_suspect": True}
+            update_planes(session, [{"id": record.id, **values}])
             self.record = read_planes(session, [record.id])[0]
 
     @property

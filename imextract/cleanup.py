@@ -3,6 +3,7 @@
 import logging
 
 from imextract.database.experiments import get_experiment
+from imextract.database.files import has_freed_files
 from imextract.database.planes import plan_again
 from imextract.database.session import Database
 from imextract.errors import ConfigError
@@ -29,17 +30,25 @@ def delete_output(database: Database, store: FolderStore, experiment_id: int) ->
         only copy, and nothing is deleted.
     UnknownExperimentError, LedgerError, StorageError
     """
+    with database.reading() as session:
+        get_experiment(session, experiment_id)
+        _refuse_if_gone(experiment_id, next(missing_originals(session, experiment_id), None))
     with database.transaction() as session:
-        experiment = get_experiment(session, experiment_id)
-        gone = next(missing_originals(session, experiment_id), None)
-        if gone is not None:
-            raise ConfigError(
-                f"experiment {experiment_id}: its output is kept, because an original is gone and "
-                f"the extracted planes are the only copy: {gone}"
-            )
+        experiment = get_experiment(session, experiment_id, locks=True)
+        # A collect may have begun to delete originals since they were looked at.
+        if has_freed_files(session, experiment_id):
+            _refuse_if_gone(experiment_id, "another collect deletes originals just now")
         count = plan_again(session, experiment_id)
         storage_key = experiment.storage_key
     # After the ledger: a crash in between leaves files that a rerun takes over.
     store.remove_tree(storage_key)
     logger.info("experiment %d: output deleted, %d planes planned", experiment_id, count)
     return count
+
+
+def _refuse_if_gone(experiment_id: int, what: str | None) -> None:
+    if what is not None:
+        raise ConfigError(
+            f"experiment {experiment_id}: its output is kept, because an original is gone and "
+            f"the extracted planes are the only copy: {what}"
+        )

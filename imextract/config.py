@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imextract.errors import ConfigError
 
-__all__ = ["Settings", "data_folder"]
+__all__ = ["Settings", "data_folder", "default_database_url"]
 
 _ENVIRONMENT = {
     "database_url": "IMEXTRACT_DATABASE_URL",
@@ -25,13 +25,18 @@ def data_folder() -> Path:
     return Path(platformdirs.user_data_dir("imextract", appauthor=False))
 
 
+def default_database_url() -> str:
+    """Give the URL of the ledger where none is set."""
+    return f"sqlite:///{data_folder() / 'imextract.db'}"
+
+
 class Settings(BaseModel):
     """Where planes and their ledger are kept, and how files are read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database_url: str = Field(
-        default_factory=lambda: f"sqlite:///{data_folder() / 'imextract.db'}",
+        default_factory=default_database_url,
         description="SQLAlchemy URL of the ledger: SQLite or PostgreSQL.",
     )
     storage_url: str = Field(

@@ -1,21 +1,23 @@
 """Freeing originals: proven first, recorded second, deleted last."""
 
 import logging
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from imextract.database.experiments import acquisition_ids
+from imextract.database.experiments import acquisition_ids, get_experiment
 from imextract.database.files import (
     MicroscopeDataSet,
     MicroscopeFile,
-    data_sets_of_acquisition,
+    data_sets_of_entries,
+    entries_of_acquisitions,
     files_at,
+    overlapping_acquisitions,
     set_file_state,
     unfinished_planes,
 )
-from imextract.database.planes import PlaneRecord, planes_of_entry
+from imextract.database.planes import PlaneRecord, planes_of_entry, read_planes
 from imextract.database.session import Database
 from imextract.errors import DamagedPlaneError, StorageError
 from imextract.originals import why_unsafe
@@ -61,59 +63,68 @@ def delete_originals(database: Database, store: FolderStore, experiment_id: int)
     for acquisition_id in acquisitions:
         with database.reading() as session:
             unfinished = unfinished_planes(session, acquisition_id)
-            data_sets = list(data_sets_of_acquisition(session, acquisition_id))
+            entries = list(entries_of_acquisitions(session, [acquisition_id]))
         if unfinished:
             deletion.keep(f"acquisition {acquisition_id}: {unfinished} planes are not extracted")
             continue
-        for data_set in data_sets:
-            _delete_if_proven(database, store, data_set, deletion)
+        for entry_id in entries:
+            _delete_if_proven(database, store, entry_id, deletion)
     return deletion
 
 
 def _delete_if_proven(
-    database: Database, store: FolderStore, data_set: MicroscopeDataSet, deletion: Deletion
+    database: Database, store: FolderStore, entry_id: int, deletion: Deletion
 ) -> None:
-    doomed = [file for file in data_set.files if file.holds_pixels and file.state != "deleted"]
-    if not doomed:
+    case = _Case.of(database, entry_id)
+    if not case.doomed:
         return
-    reason = why_unsafe(data_set) or next(_unproven(database, store, data_set), None)
+    reason = why_unsafe(case.data_set.files) or next(_unproven(store, case), None)
     if reason is not None:
         deletion.keep(reason)
         return
-    rows = _rows_of(database, doomed)
-    with database.transaction() as session:
-        set_file_state(session, [row for ids in rows.values() for row in ids], "pending_deletion")
-    for file in doomed:
-        try:
-            file.path.unlink(missing_ok=True)
-        except OSError as error:
-            # Kept as pending: the next collect with delete tries again.
-            deletion.keep(f"{file.path}: {error.strerror}")
-            continue
-        deletion.deleted_files += 1
-        with database.transaction() as session:
-            set_file_state(session, rows[file.path], "deleted")
-    logger.info("%s: its files are deleted, %d so far", data_set.entry.path, deletion.deleted_files)
+    if not _record_intent(database, case):
+        deletion.keep(f"{case.data_set.entry.path}: its planes changed while they were proven")
+        return
+    for file in case.doomed:
+        _delete(database, case, file, deletion)
+    logger.info("%s: its files are freed", case.data_set.entry.path)
 
 
-def _rows_of(database: Database, files: Iterable[MicroscopeFile]) -> dict[Path, list[int]]:
-    """Give the rows of each file: it may be registered more than once."""
-    with database.reading() as session:
-        return {
-            file.path: [row_id for row_id, _ in files_at(session, [file.path])] for file in files
-        }
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A data set that may go: what would go, its rows, the planes that depend on it."""
+
+    data_set: MicroscopeDataSet
+    rows: dict[Path, list[int]]
+    planes: list[PlaneRecord]
+
+    @classmethod
+    def of(cls, database: Database, entry_id: int) -> Self:
+        with database.reading() as session:
+            data_set = data_sets_of_entries(session, [entry_id])[entry_id]
+            # Other registrations, of this or another experiment, may hold the same files.
+            kin = overlapping_acquisitions(session, data_set.folder)
+            found = {file.path: files_at(session, kin, [file.path]) for file in data_set.files}
+            entries = {entry for pairs in found.values() for _, entry in pairs}
+            planes = planes_of_entry(session, entries)
+        rows = {path: [row_id for row_id, _ in pairs] for path, pairs in found.items()}
+        return cls(data_set, rows, planes)
+
+    @property
+    def doomed(self) -> list[MicroscopeFile]:
+        return [f for f in self.data_set.files if f.holds_pixels and f.state != "deleted"]
 
 
-def _unproven(database: Database, store: FolderStore, data_set: MicroscopeDataSet) -> Iterator[str]:
-    for plane in _dependent_planes(database, data_set):
-        name = f"{data_set.entry.path}: plane {plane.id} of experiment {plane.experiment_id}"
+def _unproven(store: FolderStore, case: _Case) -> Iterator[str]:
+    for plane in case.planes:
+        name = f"{case.data_set.entry.path}: plane {plane.id} of experiment {plane.experiment_id}"
         if plane.state == "absent":
             continue
         if plane.state != "extracted":
             yield f"{name} is {plane.state}"
         elif plane.is_suspect:
             accept = f"imextract {plane.experiment_id} accept"
-            yield f"{name} is constant; look at it, and if it is right say so with `{accept}`"
+            yield f"{name} is suspect; look at it, and if it is right say so with `{accept}`"
         else:
             try:
                 load_plane(store, plane)
@@ -121,10 +132,31 @@ def _unproven(database: Database, store: FolderStore, data_set: MicroscopeDataSe
                 yield f"{name}: {error}"
 
 
-def _dependent_planes(database: Database, data_set: MicroscopeDataSet) -> list[PlaneRecord]:
-    paths = {file.path for file in data_set.files}
-    # Another registration may name the same file by another way to its folder.
-    paths |= {Path(os.path.realpath(path)) for path in paths}
-    with database.reading() as session:
-        entries = {entry_id for _, entry_id in files_at(session, paths)}
-        return planes_of_entry(session, entries | {data_set.entry_id})
+def _record_intent(database: Database, case: _Case) -> bool:
+    """Record that the files are about to go, if all is still as it was proven."""
+    with database.transaction() as session:
+        for experiment_id in sorted({plane.experiment_id for plane in case.planes}):
+            get_experiment(session, experiment_id, locks=True)
+        now = {plane.id: plane for plane in read_planes(session, [p.id for p in case.planes])}
+        if any(now.get(plane.id) != plane for plane in case.planes):
+            return False
+        rows = [row_id for file in case.doomed for row_id in case.rows[file.path]]
+        set_file_state(session, rows, "pending_deletion")
+    return True
+
+
+def _delete(database: Database, case: _Case, file: MicroscopeFile, deletion: Deletion) -> None:
+    # Proving took its time: the file may have been replaced meanwhile.
+    reason = why_unsafe([file])
+    if reason is None:
+        try:
+            file.path.unlink(missing_ok=True)
+        except OSError as error:
+            # It stays pending: the next collect with delete tries again.
+            reason = f"{file.path}: {error.strerror}"
+    if reason is not None:
+        deletion.keep(reason)
+        return
+    deletion.deleted_files += 1
+    with database.transaction() as session:
+        set_file_state(session, case.rows[file.path], "deleted")

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from imextract.batches import BatchResult, RunBatch
@@ -135,9 +136,11 @@ def _extract_all(
     with database.transaction() as session:
         entries = {source.entry_id for plane in planes for source in plane.sources}
         data_sets = data_sets_of_entries(session, sorted(entries))
+    stamps = {entry_id: data_set.stamp for entry_id, data_set in data_sets.items()}
     with SourceReader(data_sets, settings) as reader:
         for plane, following in _with_next(planes):
-            found = None if assume_clean_state else adopt_plane(store, plane)
+            stamp = ",".join(stamps[source.entry_id] for source in plane.sources)
+            found = None if assume_clean_state else adopt_plane(store, plane, stamp)
             if found is not None:
                 tally.already_there += 1
                 tally.changes.append(_extracted(plane, found))
@@ -149,7 +152,7 @@ def _extract_all(
                 continue
             if following is not None:
                 reader.prefetch(following)
-            stored = store_plane(store, plane, pixels, compression)
+            stored = store_plane(store, plane, pixels, compression, stamp)
             tally.extracted += 1
             tally.bytes_in += pixels.nbytes
             tally.bytes_out += stored.stored_bytes
@@ -157,7 +160,7 @@ def _extract_all(
 
 
 def _with_next(planes: list[PlaneRecord]) -> Iterator[tuple[PlaneRecord, PlaneRecord | None]]:
-    yield from zip(planes, [*planes[1:], None], strict=True)
+    yield from zip_longest(planes, planes[1:])
 
 
 def _extracted(plane: PlaneRecord, stored: StoredPlane) -> dict[str, Any]:

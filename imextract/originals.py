@@ -2,13 +2,11 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from imextract.database.experiments import acquisition_ids
 from imextract.database.files import (
-    MicroscopeDataSet,
     MicroscopeFile,
     data_sets_of_acquisition,
 )
@@ -26,29 +24,32 @@ def missing_originals(session: Session, experiment_id: int) -> Iterator[str]:
                     yield reason
 
 
-def why_unsafe(data_set: MicroscopeDataSet) -> str | None:
-    """Say why the files of a data set may not be deleted, None if they may.
+def why_unsafe(files: Iterable[MicroscopeFile]) -> str | None:
+    """Say why files may not be deleted, None if they may.
 
     A file must be what it was when its planes were read, and lie itself in
-    the registered folder: no symbolic link leads out of it.
+    the registered folder, which was registered by its real path: no symbolic
+    link leads there.
     """
-    return next(_reasons(data_set.files, data_set.folder), None)
+    return next(_reasons(files), None)
 
 
-def _reasons(files: Iterable[MicroscopeFile], folder: Path) -> Iterator[str]:
-    root = Path(os.path.realpath(folder))
+def _reasons(files: Iterable[MicroscopeFile]) -> Iterator[str]:
     for file in files:
-        if file.state == "deleted" or (
-            file.state == "pending_deletion" and not os.path.lexists(file.path)
-        ):
+        if file.state != "present" and not os.path.lexists(file.path):
             continue
-        if (reason := _why_gone(file)) is not None:
-            yield reason
-        elif Path(os.path.realpath(file.path)) != root / file.path.relative_to(folder):
+        problem = _expected(file).problem()
+        if problem is not None:
+            yield problem
+        elif os.path.realpath(file.path) != str(file.path):
             yield f"{file.path}: it is reached through a symbolic link"
 
 
 def _why_gone(file: MicroscopeFile) -> str | None:
-    if file.state == "deleted":
+    if file.state != "present":
         return f"{file.path}: deleted after its extraction"
-    return ExpectedFile(file.path, file.size_bytes, file.mtime_ns).problem()
+    return _expected(file).problem()
+
+
+def _expected(file: MicroscopeFile) -> ExpectedFile:
+    return ExpectedFile(file.path, file.size_bytes, file.mtime_ns)

@@ -12,16 +12,13 @@ from imextract.database.planes import PlaneRecord, SourcePlane
 from imextract.errors import PlaneMismatchError, SourceFileError
 from imextract.planes import PixelArray
 from imextract.projection import project_maximum
-from imextract.readers.expected import ExpectedFile
+from imextract.readers.expected import MOST_OPEN, ExpectedFile
 from imextract.readers.protocol import PlaneReader
 from imextract.readers.registry import open_reader
 
 __all__ = ["SourceReader"]
 
 logger = logging.getLogger(__name__)
-
-# Files kept open: a projection may go round as many files as it has sources.
-_MOST_OPEN = 32
 
 
 class SourceReader:
@@ -78,7 +75,7 @@ class SourceReader:
         if source.entry_id in self._broken:
             raise self._broken[source.entry_id]
         if source.entry_id not in self._open:
-            while len(self._open) >= _MOST_OPEN:
+            while len(self._open) >= MOST_OPEN:
                 self._close(next(iter(self._open)))
             try:
                 self._open[source.entry_id] = self._opened(self._data_sets[source.entry_id])

@@ -7,6 +7,7 @@ name is whole.
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -180,8 +181,7 @@ class FolderStore:
         count = 0
         try:
             for path in self._incoming().iterdir():
-                host, process, _ = path.name.rsplit("-", 2)
-                if host == socket.gethostname() and not _is_running(int(process)):
+                if _is_left_over(path.name):
                     path.unlink(missing_ok=True)
                     count += 1
         except OSError as error:
@@ -246,6 +246,12 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_left_over(name: str) -> bool:
+    """Say whether a temporary file's writer, of this machine, has ended."""
+    written_here = re.fullmatch(rf"{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{16}}", name)
+    return written_here is not None and not _is_running(int(written_here[1]))
 
 
 def _is_running(process: int) -> bool:

@@ -36,9 +36,19 @@ class StoredPlane:
 
 
 def store_plane(
-    store: FolderStore, plane: PlaneRecord, pixels: PixelArray, compression: CompressionName
+    store: FolderStore,
+    plane: PlaneRecord,
+    pixels: PixelArray,
+    compression: CompressionName,
+    source_stamp: str,
 ) -> StoredPlane:
     """Compress a plane and put it durably in its place.
+
+    Parameters
+    ----------
+    source_stamp
+        Tells the state of the files that the pixels come from
+        (`MicroscopeDataSet.stamp`); empty for pixels that come from elsewhere.
 
     Raises
     ------
@@ -46,7 +56,9 @@ def store_plane(
         If it cannot be written.
     """
     checksum = checksum_of_pixels(pixels)
-    content = encode_plane(pixels, plane_attributes(plane, checksum, compression), compression)
+    content = encode_plane(
+        pixels, plane_attributes(plane, checksum, compression, source_stamp), compression
+    )
     location = plane_location(plane.storage_key, plane.id)
     store.put(location, content)
     return StoredPlane(
@@ -59,7 +71,7 @@ def store_plane(
     )
 
 
-def adopt_plane(store: FolderStore, plane: PlaneRecord) -> StoredPlane | None:
+def adopt_plane(store: FolderStore, plane: PlaneRecord, source_stamp: str) -> StoredPlane | None:
     """Take over what an interrupted job has stored, if it is this very plane and whole.
 
     Returns
@@ -75,7 +87,7 @@ def adopt_plane(store: FolderStore, plane: PlaneRecord) -> StoredPlane | None:
     except DamagedPlaneError:
         return None
     checksum = str(found.get("checksum"))
-    expected = plane_attributes(plane, checksum, str(found.get("compression")))
+    expected = plane_attributes(plane, checksum, str(found.get("compression")), source_stamp)
     if found.get("format_version") != FORMAT_VERSION or any(
         found.get(name) != expected[name] for name in IDENTITY
     ):

@@ -34,7 +34,12 @@ def verify_experiment(
     StorageError
         If the storage cannot be read at all.
     """
+    is_first = True
     for plane in find_planes(database, experiment_id, PlaneFilter(state="extracted")):
+        if is_first:
+            # A disk that is not mounted is not the loss of all planes.
+            store.require()
+            is_first = False
         yield VerifiedPlane(plane, _error(store, plane))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from imextract.config import Settings
+from imextract.config import Settings, default_database_url
 from imextract.database.session import Database
 from imextract.store import FolderStore, open_store
 
@@ -19,10 +19,16 @@ class Workplace:
     store: FolderStore
 
     @classmethod
-    def of(cls, settings: Settings | None = None) -> Self:
+    def of(cls, settings: Settings | None = None, *, creates: bool = False) -> Self:
         """Give the workplace of some settings, by default those of the environment.
 
-        The database's schema is created or brought up to date.
+        The database's schema is brought up to date.
+
+        Parameters
+        ----------
+        creates
+            Make a ledger where there is none. One at the default place is
+            always made.
 
         Raises
         ------
@@ -34,5 +40,5 @@ class Workplace:
         settings = settings or Settings.from_environment()
         store = open_store(settings.storage_url)
         database = Database(settings.database_url)
-        database.prepare()
+        database.prepare(creates=creates or settings.database_url == default_database_url())
         return cls(settings, database, store)

@@ -128,11 +128,10 @@ def make_experiment(
     projects: bool = False,
     settings: Settings | None = None,
     name: str = "small",
-    folder_name: str = "small",
 ) -> SmallExperiment:
     """Write and register a folder of TIFF files."""
     settings = settings or settings_in(folder)
-    manifest = make_folder(folder / "originals" / folder_name, sites, zplanes)
+    manifest = make_folder(folder / "originals", sites, zplanes)
     database = Database(settings.database_url)
     database.prepare()
     with database.transaction() as session:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from imextract.batches import CollectBatch, ImextractBatchArguments, RunBatch
-from imextract.cli.output import print_json, print_line, rate
+from imextract.cli.output import print_json, print_line, rate, usage_error
 from imextract.errors import ConfigError
 from imextract.extractor import ImageExtractor
 from imextract.records import current_jobs
@@ -90,9 +90,7 @@ def _arguments(options: argparse.Namespace) -> ImextractBatchArguments:
     try:
         return ImextractBatchArguments(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        option = str(first["loc"][0]).replace("_", "-")
-        raise ConfigError(f"--{option} {first['input']}: {first['msg']}") from error
+        raise usage_error(error) from error
 
 
 def _wanted_jobs(options: argparse.Namespace, phase: str) -> list[Any]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from imextract.cli.output import UsageError
 from imextract.cli.parsers import experiment_parser, main_parser
 from imextract.errors import ImextractError
 
@@ -48,10 +49,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_logging(options.verbose)
     try:
         return _call(commands[options.command], options)
+    except UsageError as error:
+        print(f"imextract: error: {error}", file=sys.stderr)
+        return 2
     except ImextractError as error:
         if options.verbose >= 2:
             raise
         print(f"imextract: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        # The last fence: users get a line, and with -vv what a developer needs.
+        if options.verbose >= 2:
+            raise
+        print(
+            f"imextract: internal error: {type(error).__name__}: {' '.join(str(error).split())}; "
+            "please report it with what -vv says",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("imextract: interrupted; run again to go on", file=sys.stderr)

@@ -4,8 +4,33 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["print_json", "print_json_list", "print_line", "print_table", "rate"]
+from imextract.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = [
+    "UsageError",
+    "print_json",
+    "print_json_list",
+    "print_line",
+    "print_table",
+    "rate",
+    "usage_error",
+]
+
+
+class UsageError(ConfigError):
+    """An option's value makes no sense."""
+
+
+def usage_error(error: "ValidationError") -> UsageError:
+    """Say in one line which option a model refused."""
+    first = error.errors()[0]
+    option = str(first["loc"][0]).replace("_", "-")
+    return UsageError(f"--{option} {first['input']!r}: {first['msg']}")
 
 
 def print_json(document: object) -> None:

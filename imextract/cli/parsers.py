@@ -53,7 +53,7 @@ def experiment_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="imextract", usage="imextract EXPERIMENT_ID COMMAND [options]"
     )
-    parser.add_argument("experiment_id", type=int, help="as `imextract list` shows it")
+    parser.add_argument("experiment_id", type=_id, help="as `imextract list` shows it")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_init(commands)
     _add_run(commands)
@@ -65,6 +65,14 @@ def experiment_parser() -> argparse.ArgumentParser:
     _add_plain(commands, "accept", "say that constant (suspect) planes are right")
     _add_plain(commands, "cleanup", "delete what was extracted, never what was planned")
     return parser
+
+
+def _id(text: str) -> int:
+    number = int(text)
+    # Databases count in 64 bits.
+    if not 1 <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is no id of an experiment")
+    return number
 
 
 def _command(commands: "Commands", name: str, text: str) -> argparse.ArgumentParser:

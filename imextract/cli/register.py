@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from imextract.cli.output import print_json, print_line, print_table
-from imextract.errors import ConfigError
+from imextract.cli.output import print_json, print_line, print_table, usage_error
 from imextract.registration.manifest import Manifest, ManifestRow
 from imextract.registration.register import (
     RegistrationRequest,
@@ -26,9 +25,7 @@ def register(options: argparse.Namespace) -> int:
     try:
         request = RegistrationRequest(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        option = str(first["loc"][0]).replace("_", "-")
-        raise ConfigError(f"--{option} {first['input']!r}: {first['msg']}") from error
+        raise usage_error(error) from error
     result = register_folder(request)
     if options.json:
         print_json(_document(request, result))
@@ -45,7 +42,7 @@ def _document(request: RegistrationRequest, result: RegistrationResult) -> dict[
     document = {
         "experiment_id": result.experiment_id,
         "name": request.name,
-        "folder": request.folder,
+        "folder": result.manifest.folder,
         "microscope": result.manifest.microscope_type,
         "counts": result.counts,
         "problems": [asdict(problem) for problem in result.problems],

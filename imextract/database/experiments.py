@@ -51,15 +51,21 @@ class ExperimentSummary:
     states: dict[str, int]
 
 
-def get_experiment(session: Session, experiment_id: int) -> ExperimentRow:
+def get_experiment(session: Session, experiment_id: int, *, locks: bool = False) -> ExperimentRow:
     """Give an experiment.
+
+    Parameters
+    ----------
+    locks
+        Wait for other transactions that lock it, and make later ones wait.
+        (SQLite has but one writer at a time anyway.)
 
     Raises
     ------
     UnknownExperimentError
         If there is none of that id.
     """
-    experiment = session.get(ExperimentRow, experiment_id)
+    experiment = session.get(ExperimentRow, experiment_id, with_for_update=locks)
     if experiment is None:
         raise UnknownExperimentError(
             f"experiment {experiment_id} does not exist; "
@@ -138,9 +144,15 @@ def sum_stored(session: Session, experiment_id: int) -> StoredSum:
 
 def count_kept_files(session: Session, experiment_id: int) -> int:
     """Count the microscope files with pixels that are not deleted."""
-    query = select(func.count()).where(
-        MicroscopeImageFileRow.acquisition_id.in_(acquisition_ids(session, experiment_id)),
-        MicroscopeImageFileRow.holds_pixels,
-        MicroscopeImageFileRow.state != "deleted",
+    # A file of several acquisitions has a row for each, and is one file.
+    kept = (
+        select(AcquisitionRow.folder, MicroscopeImageFileRow.path)
+        .join(AcquisitionRow, AcquisitionRow.id == MicroscopeImageFileRow.acquisition_id)
+        .where(
+            AcquisitionRow.id.in_(acquisition_ids(session, experiment_id)),
+            MicroscopeImageFileRow.holds_pixels,
+            MicroscopeImageFileRow.state != "deleted",
+        )
+        .distinct()
     )
-    return session.scalar(query) or 0
+    return session.scalar(select(func.count()).select_from(kept.subquery())) or 0

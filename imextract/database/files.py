@@ -1,6 +1,5 @@
 """Queries about microscope files."""
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import cast
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from imextract.checksum import checksum_of_bytes
+from imextract.database.experiments import acquisition_ids
 from imextract.database.models import (
     AcquisitionRow,
     ChannelImageFileRow,
@@ -23,6 +24,8 @@ __all__ = [
     "data_sets_of_entries",
     "entries_of_acquisitions",
     "files_at",
+    "has_freed_files",
+    "overlapping_acquisitions",
     "set_file_state",
     "unfinished_planes",
 ]
@@ -58,6 +61,12 @@ class MicroscopeDataSet:
     def files(self) -> tuple[MicroscopeFile, ...]:
         """The entry and its companions."""
         return self.entry, *self.companions
+
+    @property
+    def stamp(self) -> str:
+        """A checksum of the names, sizes and times of all files, as they were registered."""
+        seen = sorted((str(f.path), f.size_bytes, f.mtime_ns) for f in self.files)
+        return checksum_of_bytes(repr(seen).encode("utf-8", "surrogateescape"))
 
     @property
     def entry_id(self) -> int:
@@ -133,11 +142,20 @@ def _file(row: MicroscopeImageFileRow, folder: str) -> MicroscopeFile:
     )
 
 
-def files_at(session: Session, paths: Iterable[Path]) -> list[tuple[int, int]]:
-    """Find files by their paths, in every acquisition of every experiment.
+def overlapping_acquisitions(session: Session, folder: Path) -> list[tuple[int, Path]]:
+    """Give every acquisition, of any experiment, that may hold files of a folder."""
+    every = session.execute(select(AcquisitionRow.id, AcquisitionRow.folder))
+    return [
+        (acquisition_id, Path(other))
+        for acquisition_id, other in every
+        if folder.is_relative_to(other) or Path(other).is_relative_to(folder)
+    ]
 
-    An acquisition's folder may have been registered through a symbolic link:
-    give real paths too.
+
+def files_at(
+    session: Session, acquisitions: Iterable[tuple[int, Path]], paths: Iterable[Path]
+) -> list[tuple[int, int]]:
+    """Find files by their paths in some acquisitions, given with their folders.
 
     Returns
     -------
@@ -146,8 +164,8 @@ def files_at(session: Session, paths: Iterable[Path]) -> list[tuple[int, int]]:
     """
     wanted = list(paths)
     found: list[tuple[int, int]] = []
-    for acquisition_id, folder in session.execute(select(AcquisitionRow.id, AcquisitionRow.folder)):
-        below = sorted(set(_below(wanted, folder, os.path.realpath(folder))))
+    for acquisition_id, folder in acquisitions:
+        below = [p.relative_to(folder).as_posix() for p in wanted if p.is_relative_to(folder)]
         for start in range(0, len(below), _CHUNK):
             query = select(File.id, File.entry_id).where(
                 File.acquisition_id == acquisition_id, File.path.in_(below[start : start + _CHUNK])
@@ -156,11 +174,15 @@ def files_at(session: Session, paths: Iterable[Path]) -> list[tuple[int, int]]:
     return found
 
 
-def _below(paths: Iterable[Path], *folders: str) -> Iterator[str]:
-    for path in paths:
-        for folder in folders:
-            if path.is_relative_to(folder):
-                yield path.relative_to(folder).as_posix()
+def has_freed_files(session: Session, experiment_id: int) -> bool:
+    """Say whether a file of the experiment is deleted, or about to be."""
+    query = (
+        select(File.id)
+        .where(File.acquisition_id.in_(acquisition_ids(session, experiment_id)))
+        .where(File.state != "present")
+        .limit(1)
+    )
+    return session.scalar(query) is not None
 
 
 def set_file_state(session: Session, file_ids: Iterable[int], state: str) -> None:

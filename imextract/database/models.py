@@ -274,7 +274,9 @@ class ChannelImageFileRow(Base):
             # The name by convention would be longer than PostgreSQL allows.
             name="uq_channel_image_files_plane",
         ),
-        Index(None, "acquisition_id", "state"),
+        # Pages of planes are read in the order of their ids.
+        Index(None, "acquisition_id", "id"),
+        Index(None, "acquisition_id", "state", "id"),
         Index(None, "batch_id"),
         _one_of("state", PLANE_STATES),
         CheckConstraint("tpoint >= 0 AND zplane >= 0", name="position"),
@@ -285,6 +287,8 @@ class ChannelImageFileRow(Base):
             name="extracted_is_proven",
         ),
         CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="failed_has_reason"),
+        # An id names a file for ever: that of a forgotten plane must not be given again.
+        {"sqlite_autoincrement": True},
     )
 
     acquisition_id: Mapped[int] = _parent("acquisitions")

@@ -158,7 +158,7 @@ def plane_location(storage_key: str, plane_id: int) -> str:
 def find_planes(
     database: Database, experiment_id: int, wanted: PlaneFilter | None = None
 ) -> Iterator[PlaneRecord]:
-    """Give the planes of an experiment in the order of their ids.
+    """Give the planes of an experiment, acquisition by acquisition, in the order of their ids.
 
     Each page of them is a transaction of its own, so that whoever takes long
     over a plane holds up nobody.
@@ -169,19 +169,19 @@ def find_planes(
     """
     with database.reading() as session:
         get_experiment(session, experiment_id)
-        query = _records().where(
-            Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
-            *(wanted or PlaneFilter()).conditions(),
-        )
-    last = 0
-    while True:
-        with database.reading() as session:
-            page = query.where(Plane.id > last).order_by(Plane.id).limit(_CHUNK)
-            records = _with_sources(session, session.execute(page).mappings().all())
-        if not records:
-            return
-        yield from records
-        last = records[-1].id
+        acquisitions = acquisition_ids(session, experiment_id)
+    query = _records().where(*(wanted or PlaneFilter()).conditions()).order_by(Plane.id)
+    for acquisition_id in acquisitions:
+        last = 0
+        while True:
+            page = query.where(Plane.acquisition_id == acquisition_id, Plane.id > last)
+            with database.reading() as session:
+                rows = session.execute(page.limit(_CHUNK)).mappings().all()
+                records = _with_sources(session, rows)
+            if not records:
+                break
+            yield from records
+            last = records[-1].id
 
 
 def planes_of_batch(

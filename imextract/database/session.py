@@ -71,8 +71,14 @@ class Database:
         with self._translated(), Session(engine) as session, session.begin():
             yield session
 
-    def prepare(self) -> None:
+    def prepare(self, *, creates: bool = True) -> None:
         """Create the schema, or bring it up to date; waits for others doing so.
+
+        Parameters
+        ----------
+        creates
+            Make the file of a SQLite database, and its folder, where there is
+            none; else it is an error.
 
         Raises
         ------
@@ -80,13 +86,23 @@ class Database:
             If the database cannot be reached, or a newer imextract wrote it.
         """
         with self._translated():
-            self._make_folder()
+            self._find_file(creates)
             with self.engine.connect() as connection:
                 self._migrate(connection)
 
-    def _make_folder(self) -> None:
-        if self._url.get_backend_name() == "sqlite":
-            Path(str(self._url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+    def _find_file(self, creates: bool) -> None:
+        if self._url.get_backend_name() != "sqlite":
+            return
+        file = Path(str(self._url.database)).absolute()
+        if creates:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        elif not file.exists():
+            # Not made silently: a mistyped path, or a disk that is not
+            # mounted, would look like a ledger that has forgotten everything.
+            raise LedgerError(
+                f"database {self.name}: there is no such file; correct IMEXTRACT_DATABASE_URL, "
+                "mount its disk, or begin by registering a folder"
+            )
 
     def _migrate(self, connection: Connection) -> None:
         if _revision(connection) == _newest_revision():

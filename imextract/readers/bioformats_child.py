@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from imextract.readers import java
+from imextract.readers.expected import MOST_OPEN
 from imextract.readers.framing import read_message, write_message
 from imextract.readers.java_data_set import NoSuchPlaneError, OpenDataSet, StructureChangedError
 from imextract.readers.lifeline import die_with_parent
 from imextract.readers.slots import SlotView
 
 __all__ = ["main"]
-
-_MOST_OPEN = 4
 
 # What is told of a Java exception, by its class.
 _KINDS = {
@@ -76,7 +75,10 @@ class Session:
     def _read(
         self, series: int, plane: int, slot: int, expected: dict[str, Any], **place: str
     ) -> dict[str, Any]:
-        pixels = self._data_set(**place).read(series, plane, expected)
+        data_set = self._data_set(**place)
+        # Records of an opening say nothing of the plane that is read next.
+        self._logs.drain()
+        pixels = data_set.read(series, plane, expected)
         memory = self._slots[slot].memory()
         memory[: pixels.nbytes] = pixels.data
         return {"size": pixels.nbytes}
@@ -90,12 +92,13 @@ class Session:
 
     def _forget(self) -> None:
         """Let go of all data sets: one that ran out of memory is not to be trusted."""
-        self._open.clear()
+        while self._open:
+            self._open.popitem()[1].close()
 
     def _keep(self, key: tuple[object, ...], data_set: OpenDataSet) -> OpenDataSet:
         self._opened += 1
         self._open[key] = data_set
-        while len(self._open) > _MOST_OPEN:
+        while len(self._open) > MOST_OPEN:
             self._open.popitem(last=False)[1].close()
         return data_set
 

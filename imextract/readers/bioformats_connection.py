@@ -65,6 +65,8 @@ class Connection:
         ------
         ConfigError
             If there is no Java, or it does not start.
+        ChildLostError
+            If something else ended the child before it was ready.
         """
         environment = _child_environment()
         ear, lifeline = os.pipe()
@@ -98,6 +100,12 @@ class Connection:
     def is_alive(self) -> bool:
         """Whether the child can still be asked."""
         return not self._is_lost and self._process.poll() is None
+
+    @property
+    def was_ended_by_others(self) -> bool:
+        """Whether a signal that we did not send ended the child."""
+        code = self._process.poll()
+        return self._end is None and code is not None and code < 0
 
     def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
         """Send a request; `ChildLostError` is set on the future if none answers."""
@@ -139,6 +147,8 @@ class Connection:
         try:
             ready.result(timeout=_START_LIMIT_S)
         except (ChildLostError, FutureTimeoutError) as error:
+            if isinstance(error, ChildLostError) and self.was_ended_by_others:
+                raise
             self.kill(f"it did not start within {_START_LIMIT_S:g} s")
             raise ConfigError(
                 f"the Java process of Bio-Formats does not start: {error}; check JAVA_HOME "

@@ -110,8 +110,21 @@ class BioFormatsProcess:
         """Send a request; the child answers in the order of requests."""
         with self._lock:
             if self._connection is None or not self._connection.is_alive:
-                self._connection = Connection.start(self._heap_mb, self.slots.descriptors)
+                self._connection = self._start()
             return self._connection.send(request)
+
+    def _start(self) -> Connection:
+        try:
+            return Connection.start(self._heap_mb, self.slots.descriptors)
+        except ChildLostError:
+            # Whatever ended it says nothing of Java: once more.
+            try:
+                return Connection.start(self._heap_mb, self.slots.descriptors)
+            except ChildLostError as error:
+                raise SourceFileError(
+                    f"the Java process of Bio-Formats was ended twice while it started: {error}; "
+                    "give the worker more memory and run again"
+                ) from error
 
     def wait(self, future: Future[Reply]) -> Reply:
         """Wait for an answer, at most the time limit from the last sign of life."""

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-__all__ = ["ExpectedFile", "file_problems"]
+__all__ = ["MOST_OPEN", "ExpectedFile", "file_problems"]
+
+# Data sets kept open at a time, by whoever reads planes and by the Bio-Formats
+# process alike: a projection may go round as many as it has sources.
+MOST_OPEN = 16
 
 
 @dataclass(frozen=True, slots=True)

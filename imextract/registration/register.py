@@ -105,7 +105,7 @@ def register_folder(
         counts = {state: planned if state == "planned" else 0 for state in PLANE_STATES}
         return RegistrationResult(None, counts, manifest.problems, manifest)
     _refuse_errors(manifest)
-    workplace = Workplace.of(settings)
+    workplace = Workplace.of(settings, creates=True)
     with workplace.database.transaction() as session:
         experiment_id = write_manifest(
             session,

@@ -18,13 +18,14 @@ from imextract.errors import ConfigError, SourceFileError
 from imextract.planes import PlaneRef
 from imextract.readers.bioformats import BioFormatsReader, inspect_file
 from imextract.readers.bioformats_process import BioFormatsProcess, shared_process
+from imextract.simulation import PlateLayout, simulate
 from tests.support import fake_file, noise, spelt, write_tiff
 
 
 @pytest.fixture
 def impatient() -> Iterator[Settings]:
     """Settings with a time limit that a stuck process soon exceeds."""
-    settings = Settings(java_heap_mb=128, read_timeout_s=2)
+    settings = Settings(java_heap_mb=128, read_timeout_s=6)
     yield settings
     shared_process(settings).close()
 
@@ -231,3 +232,39 @@ def test_java_that_does_not_start_is_an_error_with_its_last_words(tmp_path: Path
             inspect_file(fake_file(tmp_path), settings)
     finally:
         shared_process(settings).close()
+
+
+def test_what_is_logged_while_a_file_is_opened_again_is_not_held_against_a_plane(
+    fresh_process: Settings, tmp_path: Path
+) -> None:
+    layout = PlateLayout(wells=1, sites=1, channels=1, zplanes=2, height=32, width=32)
+    entry = simulate(tmp_path / "plate", "operetta", layout).entry
+    # Bio-Formats grumbles when it opens such a plate.
+    assert inspect_file(entry, fresh_process).warnings
+    with BioFormatsReader(entry, fresh_process) as reader:
+        first = reader.read_plane(PlaneRef(0, 0))
+        shared_process(fresh_process).close()
+        np.testing.assert_array_equal(reader.read_plane(PlaneRef(0, 0)), first)
+
+
+def test_a_child_that_is_killed_while_it_starts_is_started_again(
+    fresh_process: Settings, tmp_path: Path
+) -> None:
+    path = fake_file(tmp_path, sizeX=16, sizeY=16)
+    there_before = {child.pid for child in psutil.Process().children()}
+    killed = threading.Thread(target=kill_new_child, args=[there_before])
+    killed.start()
+    inspection = inspect_file(path, fresh_process)
+    killed.join()
+    assert inspection.structure[0].size_x == 16
+
+
+def kill_new_child(there_before: set[int]) -> None:
+    """Kill the next child as soon as it is there."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for child in psutil.Process().children():
+            if child.pid not in there_before:
+                child.kill()
+                return
+        time.sleep(0.01)

@@ -49,6 +49,13 @@ class CommandLine:
         assert line.startswith("imextract: error: ")
         return line
 
+    def misused(self, *arguments: object) -> str:
+        """Give the one line about a value that makes no sense."""
+        done = self(*arguments)
+        assert (done.returncode, done.stdout) == (2, ""), done
+        (line,) = done.stderr.splitlines()
+        return line
+
 
 @pytest.fixture
 def imextract(tmp_path: Path) -> CommandLine:
@@ -88,6 +95,17 @@ def test_by_hand_what_the_flow_does(imextract: CommandLine, plate: Path) -> None
     (listed,) = imextract.json("list", "--json")
     assert listed["states"]["extracted"] == 8
     assert imextract(1, "cleanup").stdout == "output deleted; 8 planes are planned\n"
+
+
+def test_a_job_that_is_done_may_be_run_again(imextract: CommandLine, plate: Path) -> None:
+    register(imextract, plate)
+    imextract(1, "init", "-b", 2)
+    imextract(1, "run", "-j", 1)
+    done = imextract(1, "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "job 1: 0 planes extracted, 4 already there, 0 failed" in done.stdout
+    assert "job 2: 4 planes extracted, 0 already there, 0 failed" in done.stdout
+    assert imextract(1, "run", "-j", 1, "--assume-clean-state").returncode == 0
 
 
 def test_planes_tell_where_each_comes_from(imextract: CommandLine, plate: Path) -> None:
@@ -166,7 +184,8 @@ def test_bad_input_gets_one_line_with_the_remedy(imextract: CommandLine, plate: 
     assert "imextract list" in imextract.refused(99, "init")
     assert "-j" not in imextract.refused(1, "run", "-j", 7)
     assert "no run job 7" in imextract.refused(1, "info", "-j", 7)
-    assert "--batch-size" in imextract.refused(1, "init", "-b", 0)
+    assert "--batch-size" in imextract.misused(1, "init", "-b", 0)
+    assert "--name" in imextract.misused("register", plate, "--name", "")
     assert "nowhere" in imextract.refused("register", plate / "nowhere", "--name", "x")
     assert str(empty) in imextract.refused("register", empty, "--name", "x")
     other = ("register", empty.parent / "a plate", "--name", "x", "--pattern")
@@ -193,6 +212,25 @@ def test_an_unreachable_database_is_named(tmp_path: Path, plate: Path) -> None:
     assert "secret" not in line
 
 
+def test_a_ledger_that_is_not_there_is_not_taken_for_an_empty_one(
+    tmp_path: Path, plate: Path
+) -> None:
+    mistyped = CommandLine(tmp_path, database_url=f"sqlite:///{tmp_path / 'no' / 'ledger.db'}")
+    assert "there is no such file" in mistyped.refused("list")
+    assert not (tmp_path / "no").exists()
+    assert register(mistyped, plate).returncode == 0
+    assert mistyped("list").returncode == 0
+
+
+def test_storage_that_is_not_there_is_not_taken_for_rot(tmp_path: Path, plate: Path) -> None:
+    imextract = CommandLine(tmp_path)
+    register(imextract, plate)
+    imextract(1, "init")
+    imextract(1, "run")
+    elsewhere = CommandLine(tmp_path, storage_url=str(tmp_path / "unmounted"))
+    assert "the storage is not there; mount it" in elsewhere.refused(1, "verify")
+
+
 def test_unwritable_storage_is_named_and_leaves_no_jobs(tmp_path: Path, plate: Path) -> None:
     (tmp_path / "file").touch()
     imextract = CommandLine(tmp_path, storage_url=str(tmp_path / "file" / "planes"))
@@ -201,7 +239,9 @@ def test_unwritable_storage_is_named_and_leaves_no_jobs(tmp_path: Path, plate: P
     assert imextract.json(1, "info", "--json") == []
 
 
-@pytest.mark.parametrize("arguments", [(), ("nonsense",), (1, "nonsense"), ("register",)])
+@pytest.mark.parametrize(
+    "arguments", [(), ("nonsense",), (1, "nonsense"), ("register",), (10**20, "init"), (0, "init")]
+)
 def test_wrong_usage_exits_with_2(imextract: CommandLine, arguments: tuple[object, ...]) -> None:
     done = imextract(*arguments)
     assert (done.returncode, done.stdout) == (2, "")

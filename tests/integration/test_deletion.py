@@ -1,15 +1,23 @@
 """Originals go only when all that depends on them is proven."""
 
 import os
+import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from sqlalchemy import select, update
 
 from imextract.batches import CollectResult, ImextractBatchArguments
 from imextract.channel_image_file import ChannelImageFile
-from tests.experiments import SHAPE, SmallExperiment, make_experiment, name_of
+from imextract.database.models import MicroscopeImageFileRow as File
+from imextract.database.planes import PlaneRecord
+from imextract.errors import ConfigError
+from imextract.planes import PixelArray
+from imextract.store import FolderStore
+from imextract.stored import load_plane
+from tests.experiments import SHAPE, SmallExperiment, make_experiment, name_of, pixels_of
 from tests.integration.test_extraction import register_as_is
 
 
@@ -109,11 +117,9 @@ def test_a_constant_plane_holds_its_original_until_accepted(experiment: SmallExp
     assert f"imextract {experiment.experiment_id} accept" in result.notes[0]
 
 
-@pytest.mark.parametrize("name", ["small", "link"])
-def test_another_experiment_on_the_same_files_holds_them(tmp_path: Path, name: str) -> None:
+def test_another_experiment_on_the_same_files_holds_them(tmp_path: Path) -> None:
     first = make_experiment(tmp_path)
-    (tmp_path / "originals" / "link").symlink_to(first.folder)
-    second = make_experiment(tmp_path, settings=first.settings, folder_name=name, name="second")
+    second = make_experiment(tmp_path, settings=first.settings, name="second")
     assert second.experiment_id != first.experiment_id
     first.extract()
     result = collect(first)
@@ -125,11 +131,89 @@ def test_another_experiment_on_the_same_files_holds_them(tmp_path: Path, name: s
     assert collect(second).kept_files == 0
 
 
+def test_an_original_that_is_replaced_while_its_planes_are_proven_is_kept(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched, because the moment between proof and deletion cannot be hit from outside.
+    experiment.extract()
+    replaced = experiment.folder / name_of(0, 0, 0)
+
+    def prove_slowly(store: FolderStore, plane: PlaneRecord) -> PixelArray:
+        if plane.sources[0].source_file == replaced:
+            tifffile.imwrite(replaced, np.ones(SHAPE, "uint16"))
+        return load_plane(store, plane)
+
+    monkeypatch.setattr("imextract.deletion.load_plane", prove_slowly)
+    result = collect(experiment)
+    assert (result.deleted_files, experiment.originals()) == (11, [replaced])
+    assert str(replaced) in result.notes[0]
+
+
+def test_planes_that_are_forgotten_while_they_are_proven_hold_their_original(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched, because the moment between proof and deletion cannot be hit from outside.
+    experiment.extract()
+
+    def prove_while_cleaned_up(store: FolderStore, plane: PlaneRecord) -> PixelArray:
+        pixels = load_plane(store, plane)
+        experiment.extractor.delete_previous_job_output()
+        return pixels
+
+    monkeypatch.setattr("imextract.deletion.load_plane", prove_while_cleaned_up)
+    result = collect(experiment)
+    assert result.deleted_files == 0
+    assert len(experiment.originals()) == 12
+    assert "changed while they were proven" in result.notes[0]
+
+
+def test_cleanup_waits_for_no_deletion_that_has_begun(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    with experiment.database.transaction() as session:
+        session.execute(update(File).values(state="pending_deletion"))
+    with pytest.raises(ConfigError, match="the only copy"):
+        experiment.extractor.delete_previous_job_output()
+    assert len(experiment.stored_files()) == 12
+
+
+def test_intent_is_recorded_before_anything_is_deleted(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched: root, which tests may run as, is never refused by a file system.
+    experiment.extract()
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(1, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    result = collect(experiment)
+    monkeypatch.undo()
+    assert (result.deleted_files, len(experiment.originals())) == (0, 12)
+    assert "Operation not permitted" in result.notes[0]
+    with experiment.database.reading() as session:
+        assert set(session.scalars(select(File.state))) == {"pending_deletion"}
+    assert collect(experiment).deleted_files == 12
+
+
+def test_pixels_put_from_elsewhere_hold_the_original(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    image = next(ChannelImageFile.find(experiment.experiment_id, experiment.settings))
+    image.put(pixels_of(9, 9, 9))
+    result = collect(experiment)
+    assert (result.suspect, result.deleted_files) == (1, 11)
+    assert experiment.originals() == [image.record.sources[0].source_file]
+
+
+def test_collect_tidies_away_what_killed_writers_left(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    incoming = Path(experiment.settings.storage_url) / ".incoming"
+    left = incoming / f"{socket.gethostname()}-999999999-{16 * 'a'}"
+    left.touch()
+    collect(experiment, delete=False)
+    assert not left.exists()
+
+
 def test_a_deletion_cut_off_midway_is_finished_by_the_next(experiment: SmallExperiment) -> None:
-    from sqlalchemy import update
-
-    from imextract.database.models import MicroscopeImageFileRow as File
-
     experiment.extract()
     with experiment.database.transaction() as session:
         session.execute(update(File).values(state="pending_deletion"))

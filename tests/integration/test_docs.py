@@ -20,8 +20,9 @@ def marked_blocks(page: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_the_readme_works_as_it_is_written(tmp_path: Path) -> None:
-    (shell, commands), (language, code) = marked_blocks(CHECKOUT / "README.md")
-    assert (shell, language) == ("bash", "python")
+    (shell, commands), *programs = marked_blocks(CHECKOUT / "README.md")
+    assert (shell, [language for language, _ in programs]) == ("bash", ["python", "python"])
+    code = "\n".join(program for _, program in programs)
     # The environment that the tests run in stands for the one that is activated.
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     commands = commands.replace("source .venv/bin/activate\n", "")
@@ -35,6 +36,7 @@ def test_the_readme_works_as_it_is_written(tmp_path: Path) -> None:
     assert "16 extracted, 0 failed" in told.stdout
     assert "16 planes read: 16 whole, 0 damaged" in told.stdout
     assert told.stdout.count("(540, 540) uint16") == 4
+    assert "CollectResult(planned=16, extracted=16, failed=0" in told.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

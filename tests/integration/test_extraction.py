@@ -8,9 +8,13 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from sqlalchemy import delete, func, select, update
 
 from imextract.batches import ImextractBatchArguments
 from imextract.channel_image_file import ChannelImageFile
+from imextract.database.models import ChannelImageFileRow
+from imextract.database.models import MicroscopeImageFileRow as File
+from imextract.database.planes import NOT_STORED
 from imextract.errors import (
     ConfigError,
     DamagedPlaneError,
@@ -124,10 +128,6 @@ def test_a_truncated_original_fails_and_is_never_zeros(experiment: SmallExperime
 
 def register_as_is(experiment: SmallExperiment, path: Path) -> None:
     """Let the ledger believe that the file was like this when it was registered."""
-    from sqlalchemy import update
-
-    from imextract.database.models import MicroscopeImageFileRow as File
-
     found = path.stat()
     with experiment.database.transaction() as session:
         session.execute(
@@ -182,6 +182,52 @@ def test_a_rerun_takes_over_what_a_killed_job_stored(experiment: SmallExperiment
     assert_all_whole(experiment)
 
 
+def test_what_was_stored_from_another_state_of_the_files_is_not_taken_over(
+    experiment: SmallExperiment,
+) -> None:
+    experiment.extract()
+    forget(experiment)
+    companion = experiment.folder / "companion.tif"
+    companion.write_bytes(b"pixels live here")
+    with experiment.database.transaction() as session:
+        entry = session.scalars(select(File).order_by(File.id)).first()
+        assert entry is not None
+        session.add(
+            File(
+                acquisition_id=entry.acquisition_id,
+                entry_id=entry.id,
+                path=companion.name,
+                size_bytes=companion.stat().st_size,
+                mtime_ns=companion.stat().st_mtime_ns,
+                holds_pixels=True,
+                reader="tifffile",
+                format_name="TIFF",
+            )
+        )
+    (result,) = experiment.extract()
+    assert (result.extracted, result.already_there) == (1, 11)
+
+
+def test_ids_of_planes_are_never_given_again(experiment: SmallExperiment) -> None:
+    with experiment.database.transaction() as session:
+        newest = session.scalar(select(func.max(ChannelImageFileRow.id)))
+        session.execute(delete(ChannelImageFileRow))
+    register_again = make_experiment(
+        experiment.folder.parent, settings=experiment.settings, name="again"
+    )
+    first = next(iter(images(register_again)))
+    assert newest is not None
+    assert first.record.id > newest
+
+
+def test_a_job_that_is_done_may_be_run_again(experiment: SmallExperiment) -> None:
+    extractor = experiment.extractor
+    (batch,) = extractor.create_run_batches(ImextractBatchArguments())
+    extractor.run_job(batch)
+    again = extractor.run_job(batch)
+    assert (again.extracted, again.already_there, again.failed) == (0, 12, 0)
+
+
 def test_a_clean_state_may_be_assumed(experiment: SmallExperiment) -> None:
     experiment.extract()
     forget(experiment)
@@ -192,11 +238,6 @@ def test_a_clean_state_may_be_assumed(experiment: SmallExperiment) -> None:
 
 def forget(experiment: SmallExperiment) -> None:
     """Set the ledger back to before the job's last transaction."""
-    from sqlalchemy import update
-
-    from imextract.database.models import ChannelImageFileRow
-    from imextract.database.planes import NOT_STORED
-
     with experiment.database.transaction() as session:
         session.execute(update(ChannelImageFileRow).values(**NOT_STORED))
 

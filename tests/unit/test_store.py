@@ -22,6 +22,24 @@ def test_what_was_put_is_got(store: FolderStore) -> None:
     assert store.sizes("1/000") == {"7.h5": 12}
 
 
+def test_a_file_is_flushed_before_its_name_and_the_name_after(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched: only a power cut would show what was not flushed.
+    store.put("1/6.h5", b"the folders are there")
+    flushed = []
+
+    def record(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        flushed.append((path.parent.name, path.name, (store.root / "1" / "7.h5").exists()))
+
+    monkeypatch.setattr(os, "fsync", record)
+    store.put("1/7.h5", b"pixels")
+    (in_folder, _, named), (_, folder, named_then) = flushed
+    assert (in_folder, named) == (".incoming", False)
+    assert (folder, named_then) == ("1", True)
+
+
 def test_a_failed_put_leaves_the_old_file_and_no_other(store: FolderStore) -> None:
     store.put("1/7.h5", b"old")
     (store.root / ".incoming").rename(store.root / "moved")
@@ -46,15 +64,17 @@ def test_a_missing_file_is_named(store: FolderStore) -> None:
 def test_only_leavings_of_dead_processes_are_swept(store: FolderStore) -> None:
     store.check()
     here = socket.gethostname()
-    dead = store.root / ".incoming" / f"{here}-999999999-aa"
-    alive = store.root / ".incoming" / f"{here}-{os.getpid()}-bb"
-    elsewhere = store.root / ".incoming" / "other-host-1-cc"
-    for path in (dead, alive, elsewhere):
+    dead = store.root / ".incoming" / f"{here}-999999999-{16 * 'a'}"
+    alive = store.root / ".incoming" / f"{here}-{os.getpid()}-{16 * 'b'}"
+    elsewhere = store.root / ".incoming" / f"other-host-999999999-{16 * 'c'}"
+    foreign = store.root / ".incoming" / ".nfs0000123"
+    for path in (dead, alive, elsewhere, foreign):
         path.touch()
     assert store.sweep() == 1
     assert not dead.exists()
     assert alive.exists()
     assert elsewhere.exists()
+    assert foreign.exists()
 
 
 @pytest.mark.parametrize("url", ["{}", "file://{}"])

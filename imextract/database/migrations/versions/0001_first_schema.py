@@ -56,8 +56,8 @@ def upgrade() -> None:
         "channels",
         sa.Column("experiment_id", ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("excitation_nm", sa.Double(), nullable=True),
-        sa.Column("emission_nm", sa.Double(), nullable=True),
+        sa.Column("excitation_nm", sa.Float(), nullable=True),
+        sa.Column("emission_nm", sa.Float(), nullable=True),
         sa.Column("id", ID, nullable=False),
         sa.ForeignKeyConstraint(
             ["experiment_id"],
@@ -221,14 +221,14 @@ def upgrade() -> None:
         sa.Column("height", sa.Integer(), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
         sa.Column("dtype", sa.String(length=16), nullable=False),
-        sa.Column("pixel_size_x_um", sa.Double(), nullable=True),
-        sa.Column("pixel_size_y_um", sa.Double(), nullable=True),
-        sa.Column("pixel_size_z_um", sa.Double(), nullable=True),
-        sa.Column("stage_x_um", sa.Double(), nullable=True),
-        sa.Column("stage_y_um", sa.Double(), nullable=True),
-        sa.Column("stage_z_um", sa.Double(), nullable=True),
-        sa.Column("time_stamp_s", sa.Double(), nullable=True),
-        sa.Column("exposure_ms", sa.Double(), nullable=True),
+        sa.Column("pixel_size_x_um", sa.Float(), nullable=True),
+        sa.Column("pixel_size_y_um", sa.Float(), nullable=True),
+        sa.Column("pixel_size_z_um", sa.Float(), nullable=True),
+        sa.Column("stage_x_um", sa.Float(), nullable=True),
+        sa.Column("stage_y_um", sa.Float(), nullable=True),
+        sa.Column("stage_z_um", sa.Float(), nullable=True),
+        sa.Column("time_stamp_s", sa.Float(), nullable=True),
+        sa.Column("exposure_ms", sa.Float(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("batch_id", ID, nullable=True),
         sa.Column("location", sa.Text(), nullable=True),
@@ -296,11 +296,17 @@ def upgrade() -> None:
             "acquisition_id",
             name="uq_channel_image_files_plane",
         ),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("channel_image_files", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_channel_image_files_acquisition_id_state"),
-            ["acquisition_id", "state"],
+            batch_op.f("ix_channel_image_files_acquisition_id_id"),
+            ["acquisition_id", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_channel_image_files_acquisition_id_state_id"),
+            ["acquisition_id", "state", "id"],
             unique=False,
         )
         batch_op.create_index(
@@ -390,7 +396,8 @@ def downgrade() -> None:
     op.drop_table("microscope_metadata_files")
     with op.batch_alter_table("channel_image_files", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_channel_image_files_batch_id"))
-        batch_op.drop_index(batch_op.f("ix_channel_image_files_acquisition_id_state"))
+        batch_op.drop_index(batch_op.f("ix_channel_image_files_acquisition_id_state_id"))
+        batch_op.drop_index(batch_op.f("ix_channel_image_files_acquisition_id_id"))
 
     op.drop_table("channel_image_files")
     op.drop_table("sites")
