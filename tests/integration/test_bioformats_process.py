@@ -84,7 +84,7 @@ def test_a_hang_is_ended_at_the_time_limit(tmp_path: Path, impatient: Settings) 
         stuck = child_pid(impatient)
         os.kill(stuck, signal.SIGSTOP)
         began = time.monotonic()
-        with pytest.raises(SourceFileError, match=r"no answer for 2 s.*IMEXTRACT_READ_TIMEOUT_S"):
+        with pytest.raises(SourceFileError, match=r"no answer for 6 s.*IMEXTRACT_READ_TIMEOUT_S"):
             reader.read_plane(PlaneRef(0, 0))
         assert 1.5 < time.monotonic() - began < 10
         wait_until_gone(stuck)
@@ -93,7 +93,7 @@ def test_a_hang_is_ended_at_the_time_limit(tmp_path: Path, impatient: Settings) 
 
 def test_a_hang_inside_java_is_ended_at_the_time_limit(tmp_path: Path, impatient: Settings) -> None:
     with BioFormatsReader(fake_file(tmp_path, sleepOpenBytes=60_000), impatient) as reader:
-        with pytest.raises(SourceFileError, match=r"no answer for 2 s"):
+        with pytest.raises(SourceFileError, match=r"no answer for 6 s"):
             reader.read_plane(PlaneRef(0, 0))
 
 
