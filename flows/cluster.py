@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
 import imextract
+from flows.jobs import JobKeeper, SlurmJobs
 from imextract.errors import ConfigError
 
 __all__ = ["WorkerSize", "api_for_workers", "connect", "runner_settings"]
@@ -129,7 +130,7 @@ def _slurm(size: WorkerSize) -> dict[str, Any]:
     settings = _site_settings("slurm")
     prologue = [f"export {name}={shlex.quote(value)}" for name, value in size.environment.items()]
     return {
-        "cluster_class": "dask_jobqueue.SLURMCluster",
+        "cluster_class": SlurmJobs,
         "cluster_kwargs": {
             **settings,
             "processes": 1,
@@ -139,8 +140,11 @@ def _slurm(size: WorkerSize) -> dict[str, Any]:
             "walltime": size.duration,
             "job_script_prologue": [*prologue, *settings.get("job_script_prologue", [])],
         },
-        # Adaptive with equal bounds: a worker whose job has ended is replaced.
-        "adapt_kwargs": {"minimum": size.workers, "maximum": size.workers},
+        "adapt_kwargs": {
+            "Adaptive": JobKeeper,
+            "minimum": size.workers,
+            "maximum": size.workers,
+        },
     }
 
 

@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
+from time import sleep
+from typing import Any, cast
 
-from distributed import KilledWorker, as_completed
+from distributed import Future, KilledWorker, as_completed
 from prefect import unmapped
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
+from flows.jobs import require_jobs
 from imextract.batches import BatchResult, RunBatch
 from tasks.extract import extract
 
@@ -49,7 +51,7 @@ def extract_wave(
         for batch, future in zip(batches, futures, strict=True)
     }
     del mapped, futures
-    for done in as_completed(list(waiting), loop=runner.client.loop):  # type: ignore[no-untyped-call]  # distributed has few types
+    for done in _as_completed(runner, list(waiting)):
         # Results leave the cluster as they come: were they kept there, Dask
         # would run finished batches again when their worker dies.
         batch, future = waiting.pop(done)
@@ -59,6 +61,16 @@ def extract_wave(
             harvest.losses[batch.job] = f"extract {batch.job}/{harvest.jobs}: {_reason(error)}"
             logger.warning("%s", harvest.losses[batch.job])
         yield 1 - len(waiting) / len(batches)
+
+
+def _as_completed(runner: DaskTaskRunner, futures: list["Future[Any]"]) -> Iterator["Future[Any]"]:
+    # distributed has few types.
+    completed: Any = as_completed(futures, loop=runner.client.loop)  # type: ignore[no-untyped-call]
+    while completed.count():
+        while not completed.has_ready():
+            require_jobs(runner.client.cluster)
+            sleep(0.1)
+        yield next(completed)
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,16 @@ if ! has_postgresql; then
         say "no PostgreSQL server here and none can be installed: its tests are skipped"
 fi
 
+has_slurm() (
+    PATH=$PATH:/usr/sbin
+    type -P munged slurmctld slurmd sbatch >/dev/null
+)
+
+if ! has_slurm; then
+    apt_install "the tests on SLURM need one" slurm-wlm munge ||
+        say "no SLURM here and none can be installed: its tests are skipped"
+fi
+
 ruff check .
 ruff format --check .
 mypy
