@@ -91,6 +91,12 @@ def test_the_settings_that_we_ship_make_a_slurm_job() -> None:
     assert "#SBATCH --no-requeue" in job_script(runner_settings("slurm", SIZE))
 
 
+def test_only_our_own_workers_may_talk_to_the_scheduler_of_a_run_on_slurm() -> None:
+    given = runner_settings("slurm", SIZE)["cluster_kwargs"]
+    assert given["security"] is True
+    assert given["scheduler_options"]["dashboard_address"].startswith("127.0.0.1:")
+
+
 def test_an_address_without_scheduler_is_named() -> None:
     settings = runner_settings("tcp://127.0.0.1:9", SIZE)
     settings["client_kwargs"]["timeout"] = "100ms"
@@ -104,5 +110,7 @@ def test_an_address_without_scheduler_is_named() -> None:
 def job_script(settings: dict[str, Any]) -> str:
     """Give the script that SLURM would run, without a scheduler to join."""
     job: Any = SLURMJob
-    script: str = job("tcp://10.0.0.1:8786", name="w", **settings["cluster_kwargs"]).job_script()
+    of_the_cluster = {"security", "shared_temp_directory", "scheduler_options"}
+    given = {k: v for k, v in settings["cluster_kwargs"].items() if k not in of_the_cluster}
+    script: str = job("tcp://10.0.0.1:8786", name="w", **given).job_script()
     return script
