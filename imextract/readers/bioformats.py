@@ -2,7 +2,6 @@
 
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +14,7 @@ from imextract.errors import ImextractError, PlaneNotFoundError, SourceFileError
 from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.bioformats_process import BioFormatsProcess, PendingReply, shared_process
 from imextract.readers.expected import ExpectedFile, file_problems
+from imextract.readers.inspection import Inspection
 from imextract.readers.proof import PlaneProof
 from imextract.readers.utf8_names import Utf8Names
 
@@ -23,30 +23,6 @@ __all__ = ["BioFormatsReader", "Inspection", "inspect_file"]
 Reply = dict[str, Any]
 
 _METADATA_SUFFIXES = {".csv", ".htd", ".ini", ".json", ".log", ".ome", ".txt", ".xml"}
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What Bio-Formats makes of a file.
-
-    Attributes
-    ----------
-    used_files
-        All files of the data set; only the file itself, and a warning, where
-        Bio-Formats fails to tell them.
-    metadata_files
-        Those of them that hold no pixels.
-    warnings
-        What Bio-Formats logged while it opened the file.
-    """
-
-    path: Path
-    format_name: str
-    structure: tuple[SeriesStructure, ...]
-    used_files: tuple[Path, ...]
-    metadata_files: tuple[Path, ...]
-    ome_xml: str
-    warnings: tuple[str, ...]
 
 
 def inspect_file(path: Path, settings: Settings) -> Inspection:
@@ -124,6 +100,11 @@ class BioFormatsReader:
             self._plane_count,
             file_problems(companions),
         )
+
+    @classmethod
+    def may_read(cls, inspection: Inspection) -> bool:  # noqa: ARG003  it reads all
+        """Say that whatever Bio-Formats opened it reads."""
+        return True
 
     @property
     def structure(self) -> tuple[SeriesStructure, ...]:

@@ -1,25 +1,40 @@
 """The readers by name, and which of them a file is given to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from imextract.config import Settings
-from imextract.errors import ConfigError, ImextractError
-from imextract.planes import PlaneRef
+from imextract.errors import ConfigError, ImextractError, SourceFileError
+from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.bioformats import BioFormatsReader, Inspection
 from imextract.readers.expected import ExpectedFile
 from imextract.readers.protocol import PlaneReader
-from imextract.readers.tiff import TiffReader, is_tiff
+from imextract.readers.tiff import TiffReader
 
-__all__ = ["READERS", "choose_reader", "open_reader"]
+__all__ = ["READERS", "ReaderKind", "choose_reader", "open_reader"]
 
-ReaderFactory = Callable[[Path, Settings, Sequence[ExpectedFile]], PlaneReader]
 
-READERS: dict[str, ReaderFactory] = {
+class ReaderKind(Protocol):
+    """How a reader is opened, and whether it may read what Bio-Formats found."""
+
+    def __call__(
+        self, path: Path, settings: Settings, companions: Sequence[ExpectedFile] = (), /
+    ) -> PlaneReader:
+        """Open a data set."""
+        ...
+
+    def may_read(self, inspection: Inspection) -> bool:
+        """Say by the format alone whether the reader is worth a try."""
+        ...
+
+
+# In the order in which they are tried. Bio-Formats, which reads all, is last.
+READERS: dict[str, ReaderKind] = {
+    "tifffile": TiffReader,
     "bioformats": BioFormatsReader,
-    "tifffile": lambda path, _settings, companions: TiffReader(path, companions),
 }
 
 
@@ -44,35 +59,44 @@ def open_reader(
 
 
 def choose_reader(inspection: Inspection, settings: Settings) -> str:
-    """Choose the fastest reader that gives what Bio-Formats gives.
+    """Choose the first reader that gives what Bio-Formats gives.
 
-    Only plain TIFF is ever given to tifffile, and only where the first and the
-    last plane are the same both ways: Bio-Formats inverts some pixels.
+    A reader of our own is chosen only where its series have the same sizes and
+    types, and the first and the last plane of the file the same pixels: it must
+    count planes as Bio-Formats does, which, for one, inverts some pixels.
     """
-    is_plain = (
-        inspection.format_name == "Tagged Image File Format"
-        and len(inspection.structure) == 1
-        and is_tiff(inspection.path)
+    return next(
+        name
+        for name, kind in READERS.items()
+        if name == "bioformats"
+        or (kind.may_read(inspection) and _agrees(kind, inspection, settings))
     )
-    return "tifffile" if is_plain and _agree(inspection, settings) else "bioformats"
 
 
-def _agree(inspection: Inspection, settings: Settings) -> bool:
-    (expected,) = inspection.structure
+def _agrees(kind: ReaderKind, inspection: Inspection, settings: Settings) -> bool:
+    last = len(inspection.structure) - 1
+    samples = {PlaneRef(0, 0), PlaneRef(last, inspection.structure[last].plane_count - 1)}
     try:
-        with TiffReader(inspection.path) as ours:
-            (found,) = ours.structure
-            if (found.plane_count, found.shape, found.dtype) != (
-                expected.plane_count,
-                expected.shape,
-                expected.dtype,
-            ):
+        with kind(inspection.path, settings) as ours:
+            if list(map(_shape, ours.structure)) != list(map(_shape, inspection.structure)):
                 return False
-            with BioFormatsReader(inspection.path, settings) as theirs:
-                return all(
-                    np.array_equal(ours.read_plane(ref), theirs.read_plane(ref), equal_nan=True)
-                    for ref in (PlaneRef(0, 0), PlaneRef(0, expected.plane_count - 1))
-                )
+            found = {ref: ours.read_plane(ref) for ref in samples}
     except ImextractError:
-        # Whatever tifffile cannot honour is left to Bio-Formats.
+        # Whatever a reader cannot honour is left to Bio-Formats.
         return False
+    return all(_is_what_bioformats_gives(inspection, settings, ref, found[ref]) for ref in samples)
+
+
+def _shape(series: SeriesStructure) -> tuple[int, tuple[int, int], str]:
+    return series.plane_count, series.shape, series.dtype
+
+
+def _is_what_bioformats_gives(
+    inspection: Inspection, settings: Settings, ref: PlaneRef, plane: PixelArray
+) -> bool:
+    try:
+        with BioFormatsReader(inspection.path, settings) as theirs:
+            return np.array_equal(plane, theirs.read_plane(ref), equal_nan=True)
+    except SourceFileError:
+        # What Bio-Formats cannot decode, our reader could, every strip of it.
+        return True

@@ -8,9 +8,11 @@ from typing import Self
 import numpy as np
 from tifffile import TiffFile, TiffFileError, TiffPage
 
+from imextract.config import Settings
 from imextract.errors import PlaneNotFoundError, SourceFileError
 from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.expected import ExpectedFile, file_problems
+from imextract.readers.inspection import Inspection
 from imextract.readers.source import open_source
 from imextract.readers.tiff_structure import check_tiff, is_tiff
 
@@ -30,6 +32,8 @@ class TiffReader:
     ----------
     path
         The file.
+    settings
+        Not needed to read TIFF.
     companions
         The file as it was registered.
 
@@ -42,6 +46,7 @@ class TiffReader:
     def __init__(
         self,
         path: Path,
+        settings: Settings | None = None,  # noqa: ARG002  as every reader is opened
         companions: Sequence[ExpectedFile] = (),
     ) -> None:
         _refuse_changed(path, companions)
@@ -55,6 +60,12 @@ class TiffReader:
             self._stream.close()
             raise
         self._decoded: tuple[int, PixelArray] | None = None
+
+    @classmethod
+    def may_read(cls, inspection: Inspection) -> bool:
+        """Say whether a file is a plain TIFF of one series."""
+        is_plain = inspection.format_name == "Tagged Image File Format"
+        return is_plain and len(inspection.structure) == 1 and is_tiff(inspection.path)
 
     @property
     def structure(self) -> tuple[SeriesStructure, ...]:

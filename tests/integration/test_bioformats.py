@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from imextract.config import Settings
 from imextract.errors import PlaneMismatchError, SourceFileError, UnknownFormatError
-from imextract.planes import PlaneRef
+from imextract.planes import PixelArray, PlaneRef
 from imextract.readers.bioformats import BioFormatsReader, inspect_file
 from imextract.readers.bioformats_process import shared_process
-from imextract.readers.registry import choose_reader
+from imextract.readers.expected import MOST_OPEN
+from imextract.readers.inspection import Inspection
+from imextract.readers.registry import READERS, choose_reader
 from tests.reader_contract import PlaneReaderContract, Sample
 from tests.support import Spelt, fake_file, noise, spelt, write_tiff
 
@@ -110,11 +113,11 @@ def test_a_hundred_planes_of_a_file_cost_one_opening(
 def test_a_few_files_stay_open_and_the_rest_are_closed(
     tmp_path: Path, fresh_process: Settings
 ) -> None:
-    for number in range(6):
+    for number in range(MOST_OPEN + 2):
         with BioFormatsReader(fake_file(tmp_path, f"image{number}"), fresh_process) as reader:
             reader.read_plane(PlaneRef(0, 0))
     stats = shared_process(fresh_process).ask("asking", {"do": "stats"})
-    assert (stats["opened"], stats["open"]) == (6, 4)
+    assert (stats["opened"], stats["open"]) == (MOST_OPEN + 2, MOST_OPEN)
 
 
 @pytest.mark.parametrize("name", ["größe 😀 %s*#'\".tif", "-leading.tif", "new\nline.tif"])
@@ -194,3 +197,33 @@ def test_a_file_that_changed_shape_is_refused(tmp_path: Path, reader_settings: S
         write_tiff(path, noise(16, 20))
         with pytest.raises(PlaneMismatchError, match="size_x"):
             reader.read_plane(PlaneRef(0, 0))
+
+
+def test_a_tiff_that_bioformats_opens_but_cannot_decode_is_given_to_tifffile(
+    tmp_path: Path, reader_settings: Settings
+) -> None:
+    path = tmp_path / "predicted.tif"
+    plane = noise(64, 48).astype("float32")
+    tifffile.imwrite(path, plane, compression="zlib", predictor=3)
+    assert choose_reader(inspect_file(path, reader_settings), reader_settings) == "tifffile"
+
+
+def test_a_reader_in_the_registry_is_chosen_where_it_agrees(
+    tmp_path: Path, reader_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Native(BioFormatsReader):
+        """A reader of our own, of .fake files."""
+
+        @classmethod
+        def may_read(cls, inspection: Inspection) -> bool:
+            return inspection.path.suffix == ".fake"
+
+    class Wrong(Native):
+        def read_plane(self, ref: PlaneRef) -> PixelArray:
+            return super().read_plane(ref)[::-1]
+
+    inspection = inspect_file(fake_file(tmp_path, sizeZ=3), reader_settings)
+    for kind, chosen in ((Wrong, "bioformats"), (Native, "native")):
+        readers = {"native": kind, **READERS}
+        monkeypatch.setattr("imextract.readers.registry.READERS", readers)
+        assert choose_reader(inspection, reader_settings) == chosen
