@@ -113,6 +113,19 @@ def _add_simulate(commands: "Commands") -> None:
         parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS if name == "seed" else "")
     parser.add_argument("--megabytes", type=float, metavar="MB", help="about this much of pixels")
     parser.add_argument("--plate", help="name of the plate")
+    _add_faults(parser)
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    faults = parser.add_argument_group("faults", "what shall be wrong with the plate")
+    for name, text in (
+        ("absent", "planes declared, but not on disk"),
+        ("truncated", "planes whose file is cut short"),
+        ("duplicated", "planes that are there twice"),
+        ("errors", "planes recorded as failed"),
+    ):
+        faults.add_argument(f"--{name}", type=int, default=0, metavar="N", help=text)
+    faults.add_argument("--thumbnails", action="store_true", help="small pictures as well")
 
 
 def _add_init(commands: "Commands") -> None:

@@ -4,17 +4,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imextract.errors import ConfigError
+from imextract.simulation.faults import Faults
 from imextract.simulation.layout import PlateLayout, SimulatedPlate
 from imextract.simulation.operetta import write_operetta_plate
 
 __all__ = ["MICROSCOPES", "simulate"]
 
-MICROSCOPES: dict[str, Callable[[Path, PlateLayout], Path]] = {
+MICROSCOPES: dict[str, Callable[[Path, PlateLayout, Faults], Path]] = {
     "operetta": write_operetta_plate,
 }
 
 
-def simulate(folder: Path, microscope: str, layout: PlateLayout) -> SimulatedPlate:
+def simulate(
+    folder: Path, microscope: str, layout: PlateLayout, faults: Faults | None = None
+) -> SimulatedPlate:
     """Write a plate as a vendor's microscope writes it.
 
     Parameters
@@ -24,11 +27,13 @@ def simulate(folder: Path, microscope: str, layout: PlateLayout) -> SimulatedPla
         so that a folder with it is complete.
     microscope
         A name of `MICROSCOPES`.
+    faults
+        What shall be wrong with the plate; nothing by default.
 
     Raises
     ------
     ConfigError
-        If the microscope is unknown or the folder cannot be written to.
+        If the microscope is unknown, cannot have such faults, or the folder cannot be written to.
     """
     if microscope not in MICROSCOPES:
         raise ConfigError(
@@ -38,7 +43,7 @@ def simulate(folder: Path, microscope: str, layout: PlateLayout) -> SimulatedPla
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise ConfigError(f"{folder}: is not empty; give a folder that is new or empty")
-        entry = MICROSCOPES[microscope](folder, layout)
+        entry = MICROSCOPES[microscope](folder, layout, faults or Faults())
     except OSError as error:
         raise ConfigError(
             f"{folder}: the plate cannot be written: {error.strerror or error}; "
