@@ -57,7 +57,8 @@ def _document(request: RegistrationRequest, result: RegistrationResult) -> dict[
 
 def _row(row: ManifestRow) -> dict[str, Any]:
     values = asdict(row)
-    return {**values.pop("site"), **values.pop("ref"), **values}
+    ref = values.pop("ref") or {"series": None, "plane": None}
+    return {**values.pop("site"), **ref, **values}
 
 
 def _print_problems(result: RegistrationResult) -> None:

@@ -134,7 +134,7 @@ class _Writer:
 
     def _planes(self) -> Iterator[PlannedPlane]:
         for row in self._manifest.rows():
-            yield self._plane(row), [self._source(row, 0)]
+            yield self._plane(row), self._sources(row)
 
     def _projected(self) -> Iterator[PlannedPlane]:
         # Sources of one projection may lie far apart, so all are gathered first.
@@ -142,8 +142,9 @@ class _Writer:
         for row in self._manifest.rows():
             values = self._plane(row) | {"zplane": 0}
             _, sources = gathered.setdefault(_key(values), (values, []))
-            sources.append((row.zplane, self._source(row, 0)))
+            sources.extend((row.zplane, source) for source in self._sources(row))
         for values, sources in gathered.values():
+            values["state"] = "planned" if sources else "absent"
             ordered = [source for _, source in sorted(sources, key=lambda pair: pair[0])]
             yield values, [source | {"position": n} for n, source in enumerate(ordered)]
 
@@ -155,15 +156,16 @@ class _Writer:
             "channel_id": self._parts.channel(row.channel),
             "tpoint": row.tpoint,
             "zplane": row.zplane,
+            "state": "absent" if row.source is None else "planned",
         } | {column: getattr(row, column) for column in _COPIED}
 
-    def _source(self, row: ManifestRow, position: int) -> Values:
-        return {
-            "microscope_image_file_id": self._entry(row),
-            "position": position,
-            "series": row.ref.series,
-            "plane": row.ref.plane,
-        }
+    def _sources(self, row: ManifestRow) -> list[Values]:
+        if row.source is None:
+            return []
+        file, ref = row.source
+        entry = self._entry(row.site.plate, row.acquisition, file)
+        place = {"position": 0, "series": ref.series, "plane": ref.plane}
+        return [{"microscope_image_file_id": entry, **place}]
 
     def _insert(self, planes: Sequence[PlannedPlane]) -> None:
         columns = [getattr(ChannelImageFileRow, column) for column in ("id", *_KEY)]
@@ -223,11 +225,11 @@ class _Writer:
                     "another --acquisition name"
                 )
 
-    def _entry(self, row: ManifestRow) -> int:
-        acquisition_id = self._parts.acquisition(row.site.plate, row.acquisition)
-        key = (acquisition_id, row.source_file)
+    def _entry(self, plate: str, acquisition: str, file: str) -> int:
+        acquisition_id = self._parts.acquisition(plate, acquisition)
+        key = (acquisition_id, file)
         if key not in self._entries:
-            data_set = self._data_sets[row.source_file]
+            data_set = self._data_sets[file]
             known = None
             if acquisition_id not in self._parts.new_acquisitions:
                 known = known_entry(self._session, acquisition_id, data_set, self._manifest.folder)

@@ -15,6 +15,8 @@ __all__ = ["check_manifest"]
 # A person reads some, not a million of the same.
 _MOST_NAMED = 20
 
+_ABSENT = "no file"
+
 
 def check_manifest(manifest: Manifest) -> list[Problem]:
     """Find what forbids registering: planes twice, bad wells, pixels that cannot be stored."""
@@ -27,9 +29,12 @@ def check_manifest(manifest: Manifest) -> list[Problem]:
     seen: tuple[str, int] | None = None
     for row in manifest.rows():
         hashes.append(hash(_key(row)))
-        if seen != (row.source_file, row.ref.series):
-            seen = row.source_file, row.ref.series
-            problems.extend(_pixel_problems(row))
+        if row.source is None:
+            continue
+        file, ref = row.source
+        if seen != (file, ref.series):
+            seen = file, ref.series
+            problems.extend(_pixel_problems(row, ref.series))
     return problems + _duplicates(manifest, hashes)
 
 
@@ -37,16 +42,16 @@ def _key(row: ManifestRow) -> tuple[object, ...]:
     return row.site, row.acquisition, row.cycle, row.channel, row.tpoint, row.zplane
 
 
-def _pixel_problems(row: ManifestRow) -> Iterator[Problem]:
+def _pixel_problems(row: ManifestRow, series: int) -> Iterator[Problem]:
     if row.dtype not in PIXEL_TYPES:
         text = (
-            f"series {row.ref.series} has pixels of type {row.dtype}: expected one of "
+            f"series {series} has pixels of type {row.dtype}: expected one of "
             f"{', '.join(PIXEL_TYPES)}; move the file out of the folder"
         )
         yield Problem("error", row.source_file, text)
     if row.height < 1 or row.width < 1:
         text = (
-            f"series {row.ref.series} has {row.width} x {row.height} pixels: "
+            f"series {series} has {row.width} x {row.height} pixels: "
             "expected at least one; move the file out of the folder"
         )
         yield Problem("error", row.source_file, text)
@@ -85,7 +90,7 @@ def _pairs(
             continue
         before = first.setdefault(key, row)
         if before is not row:
-            files = before.source_file, row.source_file
+            files = before.source_file or _ABSENT, row.source_file or _ABSENT
             one, other, count = pairs.get(files, (before, row, 0))
             pairs[files] = one, other, count + 1
     return pairs
@@ -93,9 +98,15 @@ def _pairs(
 
 def _twice(before: ManifestRow, row: ManifestRow, count: int) -> str:
     return (
-        f"{count} planes of this file are the same as of {before.source_file}, such as plane "
-        f"{row.ref.plane} of series {row.ref.series} and its plane {before.ref.plane} of series "
-        f"{before.ref.series}: plate {row.site.plate}, well {row.site.well}, site "
-        f"{row.site.site}, channel {row.channel}, tpoint {row.tpoint}, zplane {row.zplane}; "
+        f"{count} planes of this file are the same as of {before.source_file or _ABSENT}, such as "
+        f"{_place(row)} and its {_place(before)}: plate {row.site.plate}, well {row.site.well}, "
+        f"site {row.site.site}, channel {row.channel}, tpoint {row.tpoint}, zplane {row.zplane}; "
         "tell the files apart or move one away"
     )
+
+
+def _place(row: ManifestRow) -> str:
+    if row.source is None:
+        return "plane that is absent"
+    _, ref = row.source
+    return f"plane {ref.plane} of series {ref.series}"

@@ -19,11 +19,16 @@ _MOST_REASONS = 3
 
 @dataclass(slots=True)
 class FoundFiles:
-    """The regular files of a folder, by path relative to it, in natural order."""
+    """The regular files of a folder, by path relative to it, in natural order.
+
+    `claimed` are files that a microscope type accounts for already, each with
+    the entry of its claim; who opens files leaves these alone.
+    """
 
     folder: Path
     files: dict[str, SourceFile] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    claimed: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

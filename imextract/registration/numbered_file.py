@@ -48,6 +48,13 @@ class NumberedFile:
     warnings: tuple[str, ...] = ()
     candidate: Candidate | None = None
 
+    @classmethod
+    def plain_tiff(
+        cls, structure: SeriesStructure, warnings: tuple[str, ...] = ()
+    ) -> "NumberedFile":
+        """Describe a TIFF that tifffile reads as Bio-Formats does."""
+        return cls("tifffile", "Tagged Image File Format", ((_UNTOLD, structure),), warnings)
+
     def data_set(self, found: FoundFiles, path: str) -> DataSet:
         """Give the data set that is opened through the file."""
         if self.candidate is None:
@@ -87,12 +94,7 @@ def _plain_tiff(path: Path) -> NumberedFile | None:
                 return None
             dtype = np.dtype(page.dtype).name
             structure = SeriesStructure(page.imagewidth, page.imagelength, 1, 1, 1, dtype, "XYCZT")
-            return NumberedFile(
-                reader="tifffile",
-                format_name="Tagged Image File Format",
-                images=((_UNTOLD, structure),),
-                warnings=_truncation(path, page),
-            )
+            return NumberedFile.plain_tiff(structure, _truncation(path, page))
     except (TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
         return None
 

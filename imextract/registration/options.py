@@ -21,7 +21,7 @@ class ManifestOptions:
         Index of the multiplexing cycle that the folder holds, zero-based.
     microscope
         A key of `imextract.registration.microscopes.MICROSCOPES`; None picks
-        "pattern" where a pattern is given, else "bioformats".
+        "pattern" where a pattern is given, else what the folder's content tells.
     pattern
         Regular expression for the names of plainly numbered files.
     """

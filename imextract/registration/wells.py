@@ -2,7 +2,15 @@
 
 import re
 
-__all__ = ["LAST_COLUMN", "LAST_ROW", "is_well_name", "parse_well_name", "row_index", "well_name"]
+__all__ = [
+    "LAST_COLUMN",
+    "LAST_ROW",
+    "is_well_name",
+    "parse_well_name",
+    "row_index",
+    "well_name",
+    "well_sort_key",
+]
 
 # A 1536-well plate, the largest in use, ends with AF48; both zero-based.
 LAST_ROW = 31
@@ -70,3 +78,11 @@ def is_well_name(text: str) -> bool:
         return well_name(*parse_well_name(text)) == text
     except ValueError:
         return False
+
+
+def well_sort_key(text: str) -> tuple[int, int, str]:
+    """Give a sort key of wells: row by row; what is no well comes first, by its text."""
+    try:
+        return (*parse_well_name(text), "")
+    except ValueError:
+        return -1, -1, text

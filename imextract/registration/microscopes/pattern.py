@@ -12,11 +12,12 @@ from imextract.registration.file_names import GROUPS, NamePattern, ParsedName
 from imextract.registration.files import FoundFiles, first_reasons, is_empty
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteInfo, SiteKey
+from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.numbered_file import NumberedFile, open_numbered_file
 from imextract.registration.numbering import Numbering
 from imextract.registration.options import ManifestOptions
 
-__all__ = ["read_folder"]
+__all__ = ["claim", "read"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,17 @@ class _Named:
     file: NumberedFile
 
 
-def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings) -> Manifest:
+def claim(found: FoundFiles) -> Sequence[Claim]:
+    """Claim all files: the pattern tells which of them are images."""
+    return [Claim("", next(iter(found.files)), frozenset(found.files))] if found.files else []
+
+
+def read(
+    found: FoundFiles,
+    claim: Claim,  # noqa: ARG001  all files are claimed
+    options: ManifestOptions,
+    settings: Settings,
+) -> Manifest:
     """Read every file whose name the pattern matches.
 
     Raises
