@@ -5,12 +5,14 @@ from pathlib import Path
 
 from imextract.errors import ConfigError
 from imextract.simulation.faults import Faults
+from imextract.simulation.imagexpress import write_imagexpress_plate
 from imextract.simulation.layout import PlateLayout, SimulatedPlate
 from imextract.simulation.operetta import write_operetta_plate
 
 __all__ = ["MICROSCOPES", "simulate"]
 
 MICROSCOPES: dict[str, Callable[[Path, PlateLayout, Faults], Path]] = {
+    "imagexpress": write_imagexpress_plate,
     "operetta": write_operetta_plate,
 }
 

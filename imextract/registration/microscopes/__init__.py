@@ -1,12 +1,13 @@
 """Microscope types: how a folder is read. A new one is a module and a line here."""
 
-from imextract.registration.microscopes import bioformats, pattern
+from imextract.registration.microscopes import bioformats, imagexpress, pattern
 from imextract.registration.microscopes.protocol import Claim, MicroscopeType
 
 __all__ = ["MICROSCOPES", "ONLY_ON_REQUEST", "Claim", "MicroscopeType"]
 
 # Asked for claims in this order: those with metadata of their own first.
 MICROSCOPES: dict[str, MicroscopeType] = {
+    "imagexpress": imagexpress,
     "bioformats": bioformats,
     "pattern": pattern,
 }
