@@ -5,6 +5,7 @@ tag count. Whatever is not plain is for slower readers to say.
 """
 
 import os
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ _STRIP_OFFSETS, _SAMPLES, _STRIP_SIZES = 273, 277, 279
 _TILE_OFFSETS, _TILE_SIZES, _SUB_DIRECTORIES = 324, 325, 330
 _SAMPLE_FORMAT, _STK_PLANES, _DEPTH = 339, 33629, 32997
 _SUBFILE_TYPE = 254
+# Tags of the TIFF standard proper; vendors take numbers beyond.
+_LAST_COMMON_TAG = 350
 _NUMBERS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 13: ("I", 4), 16: ("Q", 8), 18: ("Q", 8)}
 _SIZES = {2: 1, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8} | {
     kind: size for kind, (_, size) in _NUMBERS.items()
@@ -48,15 +51,24 @@ _LARGEST_DIRECTORY = 4096
 _LARGEST_VALUE = 64 * 2**20
 _MOST_PAGES = 1_000_000
 # Such descriptions may tell of planes that no directory stands for.
-_TELLS_MORE = (b"ImageJ=", b'{"shape"', b"shape=", b"SCANIMAGE")
+_TELLS_MORE = (b'{"shape"', b"shape=", b"SCANIMAGE")
+# ImageJ says how many, as Micro-Manager does, that writes a directory for each.
+_IMAGEJ = b"ImageJ="
+_DESCRIPTION_BYTES = 256
+_IMAGEJ_COUNTS = re.compile(rb"\n(?:images|channels|slices|frames)=([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class TiffHeader:
-    """What a plain TIFF holds: a series of equal pages, taken as time points."""
+    """What a plain TIFF holds: a series of equal pages, taken as time points.
+
+    The planes of a MetaMorph stack (STK), which has one directory, count as pages.
+    `is_bare` tells that neither a tag nor a description may be of a vendor's own.
+    """
 
     structure: SeriesStructure
     end_of_pixels: int
+    is_bare: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,9 @@ class _Page:
     dtype: str
     compression: int
     end_of_pixels: int
+    planes: int
+    is_stack: bool
+    is_bare: bool
 
 
 def read_tiff_header(path: Path) -> TiffHeader | None:
@@ -110,8 +125,12 @@ def _header(file: _File) -> TiffHeader:
         for page in pages
     ):
         raise _NotPlainError
-    structure = SeriesStructure(first.width, first.height, 1, 1, len(pages), first.dtype, "XYCZT")
-    return TiffHeader(structure, max(page.end_of_pixels for page in pages))
+    is_only = len(pages) == 1
+    if (first.is_stack and is_only) or (first.planes > 1 and not is_only):
+        raise _NotPlainError
+    planes = max(len(pages), first.planes)
+    structure = SeriesStructure(first.width, first.height, 1, 1, planes, first.dtype, "XYCZT")
+    return TiffHeader(structure, max(page.end_of_pixels for page in pages), first.is_bare)
 
 
 def _pages(file: _File) -> Iterator[_Page]:
@@ -169,6 +188,20 @@ class _Directory:
             dtype,
             self._number(_COMPRESSION, 1),
             self._end_of_pixels(width * height * bits // 8),
+            self._planes(),
+            self._is_stack_of_imagej(),
+            max(self._tags) <= _LAST_COMMON_TAG and b"<" not in self._description(),
+        )
+
+    def _planes(self) -> int:
+        """Count the planes of a MetaMorph stack: they lie one after the other."""
+        return self._tags[_STK_PLANES][1] if _STK_PLANES in self._tags else 1
+
+    def _is_stack_of_imagej(self) -> bool:
+        """Tell whether ImageJ may have put more planes behind this one's."""
+        text = self._description()
+        return text.startswith(_IMAGEJ) and any(
+            int(count) > 1 for count in _IMAGEJ_COUNTS.findall(text)
         )
 
     def _refuse_unusual(self) -> None:
@@ -180,7 +213,7 @@ class _Directory:
             or self._number(_COMPRESSION, 1) not in _PLAIN_COMPRESSIONS
             or self._number(_SUBFILE_TYPE, 0) & 1
             or _SUB_DIRECTORIES in self._tags
-            or _STK_PLANES in self._tags
+            or not 0 < self._planes() <= _MOST_PAGES
             or self._description().lstrip().startswith(_TELLS_MORE)
         ):
             raise _NotPlainError
@@ -195,14 +228,26 @@ class _Directory:
                 is_short = self._number(_COMPRESSION, 1) == 1 and sum(sizes) < declared
                 if is_short or min(offsets) < 1 or min(sizes) < 1:
                     raise _NotPlainError
-                return max(map(sum, zip(offsets, sizes, strict=True)))
+                return max(map(sum, zip(offsets, sizes, strict=True))) + self._end_of_stack(
+                    offsets, sizes, declared
+                )
         raise _NotPlainError
+
+    def _end_of_stack(self, offsets: tuple[int, ...], sizes: tuple[int, ...], declared: int) -> int:
+        """Give how many bytes of further planes follow the first one's."""
+        if self._planes() == 1:
+            return 0
+        ends = tuple(map(sum, zip(offsets, sizes, strict=True)))
+        is_contiguous = offsets[1:] == ends[:-1] and sum(sizes) == declared
+        if not is_contiguous or self._number(_COMPRESSION, 1) != 1:
+            raise _NotPlainError
+        return (self._planes() - 1) * declared
 
     def _description(self) -> bytes:
         kind, count, value = self._tags.get(_DESCRIPTION, (2, 0, b""))
         if kind != 2:
             return b""
-        return self._value(min(count, 64), count, value)
+        return self._value(min(count, _DESCRIPTION_BYTES), count, value)
 
     def _number(self, tag: int, default: int) -> int:
         return self._numbers(tag)[0] if tag in self._tags else default
