@@ -8,12 +8,15 @@ from imextract.simulation.faults import Faults
 from imextract.simulation.imagexpress import write_imagexpress_plate
 from imextract.simulation.layout import PlateLayout, SimulatedPlate
 from imextract.simulation.operetta import write_operetta_plate
+from imextract.simulation.visiview import write_metamorph_plate, write_visiview_plate
 
 __all__ = ["MICROSCOPES", "simulate"]
 
 MICROSCOPES: dict[str, Callable[[Path, PlateLayout, Faults], Path]] = {
     "imagexpress": write_imagexpress_plate,
+    "metamorph": write_metamorph_plate,
     "operetta": write_operetta_plate,
+    "visiview": write_visiview_plate,
 }
 
 

@@ -1,6 +1,13 @@
 """Microscope types: how a folder is read. A new one is a module and a line here."""
 
-from imextract.registration.microscopes import bioformats, imagexpress, pattern
+from imextract.registration.microscopes import (
+    bioformats,
+    imagexpress,
+    metamorph,
+    operetta,
+    pattern,
+    visiview,
+)
 from imextract.registration.microscopes.protocol import Claim, MicroscopeType
 
 __all__ = ["MICROSCOPES", "ONLY_ON_REQUEST", "Claim", "MicroscopeType"]
@@ -8,6 +15,9 @@ __all__ = ["MICROSCOPES", "ONLY_ON_REQUEST", "Claim", "MicroscopeType"]
 # Asked for claims in this order: those with metadata of their own first.
 MICROSCOPES: dict[str, MicroscopeType] = {
     "imagexpress": imagexpress,
+    "operetta": operetta,
+    "visiview": visiview,
+    "metamorph": metamorph,
     "bioformats": bioformats,
     "pattern": pattern,
 }
