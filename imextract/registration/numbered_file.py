@@ -16,6 +16,7 @@ from imextract.registration.files import FoundFiles
 from imextract.registration.inspected import read_inspection
 from imextract.registration.manifest import DataSet
 from imextract.registration.ome import OmeImage
+from imextract.registration.tiff_header import read_tiff_header
 
 __all__ = ["NumberedFile", "open_numbered_file"]
 
@@ -73,6 +74,10 @@ def open_numbered_file(found: FoundFiles, path: str, settings: Settings) -> Numb
         If the file is damaged or no reader knows it.
     """
     full_path = found.folder / path
+    header = read_tiff_header(full_path)
+    if header is not None and header.is_bare and header.structure.plane_count == 1:
+        missing = _missing(header.end_of_pixels, found.files[path].size_bytes)
+        return NumberedFile.plain_tiff(header.structure, missing)
     plain = _plain_tiff(full_path) if is_tiff(full_path) else None
     if plain is not None:
         return plain
@@ -125,7 +130,10 @@ def _truncation(path: Path, page: TiffPage) -> tuple[str, ...]:
     ends = (
         offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
     )
-    end = max(ends, default=0)
+    return _missing(max(ends, default=0), size)
+
+
+def _missing(end: int, size: int) -> tuple[str, ...]:
     if end <= size:
         return ()
     # Planned all the same, so that the extraction fails on it by name.

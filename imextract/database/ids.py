@@ -1,0 +1,44 @@
+"""Ids for rows that are written by the thousand, known before they are written."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from sqlalchemy import Table, func, select
+from sqlalchemy.orm import Session
+
+from imextract.database.models import Base
+
+__all__ = ["Ids", "as_table"]
+
+
+class Ids:
+    """Hands out ids of new rows, so that a database need not be asked for those of each.
+
+    SQLite: valid within the caller's transaction, which holds the write lock.
+    PostgreSQL: drawn from the sequence that its rows count by.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._next: dict[type[Base], int] = {}
+        self._is_sqlite = session.get_bind().dialect.name == "sqlite"
+
+    def take(self, model: type[Base], count: int = 1) -> Sequence[int]:
+        """Give so many ids that no row has."""
+        if not self._is_sqlite:
+            return self._drawn(model, count)
+        if model not in self._next:
+            self._next[model] = (self._session.scalar(select(func.max(model.id))) or 0) + 1
+        first = self._next[model]
+        self._next[model] += count
+        return range(first, first + count)
+
+    def _drawn(self, model: type[Base], count: int) -> Sequence[int]:
+        sequence = func.pg_get_serial_sequence(model.__tablename__, "id")
+        numbers = func.generate_series(1, count).table_valued("number")
+        return self._session.scalars(select(func.nextval(sequence)).select_from(numbers)).all()
+
+
+def as_table(model: type[Base]) -> Table:
+    """Give the table of a model: inserting there costs a third of inserting into the model."""
+    return cast(Table, model.__table__)
