@@ -21,7 +21,7 @@ from imextract.errors import RegistrationError, SourceFileError
 from imextract.readers.source import open_source
 from imextract.registration.local_names import why_not_local
 
-__all__ = ["XmlVisitor", "joined", "read_head", "read_text", "visit_xml"]
+__all__ = ["XmlVisitor", "encoding_of", "joined", "read_head", "read_text", "visit_xml"]
 
 _HEAD_BYTES = 4096
 _DECLARED_ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9._-]+)[\"']")
@@ -95,10 +95,11 @@ def read_text(path: Path) -> str:
     """Read the whole text of an XML file, in its own encoding; odd bytes are replaced."""
     with open_source(path) as stream:
         content = stream.read()
-    return content.decode(_encoding(content[:_HEAD_BYTES]), "replace")
+    return content.decode(encoding_of(content[:_HEAD_BYTES]), "replace")
 
 
-def _encoding(head: bytes) -> str:
+def encoding_of(head: bytes) -> str:
+    """Tell the encoding of an XML file by its first bytes."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding

@@ -25,7 +25,7 @@ from imextract.simulation.faults import (
 from imextract.simulation.layout import PlaneKey, PlateLayout, well_position
 from imextract.simulation.pixels import expected_plane
 
-__all__ = ["image_name", "write_operetta_plate"]
+__all__ = ["field_position", "image_name", "write_operetta_plate"]
 
 _START = datetime(2026, 1, 5, 9, 0, 0, tzinfo=UTC)
 _FIELD_WIDTH_M = 6.4581e-4  # 2160 camera pixels through the 20x objective
@@ -163,7 +163,7 @@ def _write_wells(file: TextIO, layout: PlateLayout) -> None:
 
 def _image_element(layout: PlateLayout, key: PlaneKey, name: str, state: str = "Ok") -> str:
     row, column = well_position(key.well)
-    x, y = _stage_position(layout, key.site)
+    x, y = field_position(layout, key.site, _FIELD_WIDTH_M)
     excitation, emission = _WAVELENGTHS[key.channel % len(_WAVELENGTHS)]
     pixel_m = _FIELD_WIDTH_M / layout.width
     binning = max(1, _CAMERA_PIXELS // layout.width)
@@ -215,8 +215,8 @@ def _image_id(key: PlaneKey) -> str:
     )
 
 
-def _stage_position(layout: PlateLayout, site: int) -> tuple[float, float]:
-    """Give the middle of a field in metres from the middle of the well, Y upwards.
+def field_position(layout: PlateLayout, site: int, field_width: float) -> tuple[float, float]:
+    """Give the middle of a field from the middle of the well, Y upwards.
 
     Fields touch, and are taken row by row, every second row backwards.
     """
@@ -225,8 +225,8 @@ def _stage_position(layout: PlateLayout, site: int) -> tuple[float, float]:
     y, x = divmod(site, across)
     if y % 2:
         x = across - 1 - x
-    height_m = _FIELD_WIDTH_M * layout.height / layout.width
-    return (x - (across - 1) / 2) * _FIELD_WIDTH_M, ((down - 1) / 2 - y) * height_m
+    field_height = field_width * layout.height / layout.width
+    return (x - (across - 1) / 2) * field_width, ((down - 1) / 2 - y) * field_height
 
 
 def _time(layout: PlateLayout, key: PlaneKey) -> datetime:

@@ -4,19 +4,22 @@ The index names the TIFF of every plane, so that no image needs opening to know
 what it is. See docs/microscopes/operetta.md.
 """
 
-import html
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from imextract.config import Settings
-from imextract.errors import RegistrationError
-from imextract.readers.source import open_source
 from imextract.registration.channels import distinct
 from imextract.registration.files import FoundFiles
+from imextract.registration.indexed_images import (
+    is_tiff_name,
+    named_files,
+    ranks,
+    unnamed_problems,
+    well_of,
+)
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.microscopes.operetta_index import (
-    HarmonyImage,
     HarmonyIndex,
     is_harmony_index,
     read_index,
@@ -25,7 +28,6 @@ from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
 from imextract.registration.vendor_xml import joined, read_head, read_text
-from imextract.registration.wells import LAST_COLUMN, LAST_ROW, well_name
 
 __all__ = ["claim", "read"]
 
@@ -33,10 +35,9 @@ _NAME = "operetta"
 # The best first: Harmony writes the first, newer ones the second; the third
 # names images that another measurement holds.
 _INDEX_NAMES = ("index.idx.xml", "index.xml", "index.ref.xml")
-_TIFFS = (".tif", ".tiff")
 # Beside the folder of images, and without images.
 _COMPANION_FOLDERS = frozenset({"assaylayout", "ffc_profile", "flatfieldcorrection"})
-_URL = re.compile(rb"<(?:[A-Za-z]+:)?URL(?:\s[^>]*)?>([^<]*)<")
+_URL = re.compile(rb"<(?:[A-Za-z]+:)?URL(?:\s[^>]*)?>(?P<name>[^<]*)<")
 _OK_STATES = frozenset({"", "ok"})
 _MOST_NAMED = 10
 
@@ -61,7 +62,9 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     """
     index = read_index(found.folder / claim.entry)
     problems = [*_plate_problems(claim, index), *_state_problems(found, claim, index)]
-    problems.extend(_unnamed(found, claim, index))
+    named = {joined(claim.root, image.url) for image in index.images}
+    tiffs = filter(is_tiff_name, found.files)
+    problems.extend(unnamed_problems(claim.entry, tiffs, named))
     channels = _channels(index)
     return manifest_of_planes(
         found,
@@ -89,25 +92,13 @@ def _claim(found: FoundFiles, folder: str, indices: list[str]) -> Claim:
         return _INDEX_NAMES.index(path.rpartition("/")[2].lower()), path
 
     entry = min(indices, key=rank)
-    files = {*indices, *_named_files(found, folder, entry)}
+    files = {*indices, *named_files(found, entry, _URL)}
     # Bio-Formats takes any TIFF beside an index for the whole plate.
     files.update(
-        path
-        for path in found.files
-        if path.rpartition("/")[0] == folder and path.lower().endswith(_TIFFS)
+        path for path in found.files if path.rpartition("/")[0] == folder and is_tiff_name(path)
     )
     files.update(_companions(found, folder))
     return Claim(folder, entry, frozenset(files))
-
-
-def _named_files(found: FoundFiles, folder: str, entry: str) -> Iterator[str]:
-    """Give the files that an index names, as far as they are there."""
-    with open_source(found.folder / entry) as stream:
-        for line in stream:
-            for url in _URL.findall(line):
-                path = joined(folder, html.unescape(url.decode("utf-8", "replace")).strip())
-                if path in found.files:
-                    yield path
 
 
 def _companions(found: FoundFiles, folder: str) -> Iterator[str]:
@@ -123,7 +114,7 @@ def _companions(found: FoundFiles, folder: str) -> Iterator[str]:
 
 
 def _metadata(claim: Claim) -> set[str]:
-    return {path for path in claim.files if not path.lower().endswith(_TIFFS)}
+    return {path for path in claim.files if not is_tiff_name(path)}
 
 
 def _channels(index: HarmonyIndex) -> dict[int, ChannelInfo]:
@@ -141,14 +132,14 @@ def _channels(index: HarmonyIndex) -> dict[int, ChannelInfo]:
 def _planes(
     claim: Claim, index: HarmonyIndex, channels: dict[int, ChannelInfo], plate: str
 ) -> Iterator[PlaneFile]:
-    sites = _ranks({image.field for image in index.images})
-    tpoints = _ranks({image.tpoint for image in index.images})
-    zplanes = _ranks({image.plane for image in index.images})
+    sites = ranks(image.field for image in index.images)
+    tpoints = ranks(image.tpoint for image in index.images)
+    zplanes = ranks(image.plane for image in index.images)
     steps = _z_steps(index)
     for image in index.images:
         yield PlaneFile(
             plate=plate,
-            well=_well(claim, image),
+            well=well_of(claim.entry, image.row, image.column, image.url),
             site=sites[image.field],
             channel=channels[image.channel].name,
             tpoint=tpoints[image.tpoint],
@@ -164,19 +155,6 @@ def _planes(
             time_stamp_s=image.offset_s,
             exposure_ms=None if image.exposure_s is None else image.exposure_s * 1000,
         )
-
-
-def _ranks(numbers: set[int]) -> dict[int, int]:
-    return {number: rank for rank, number in enumerate(sorted(numbers))}
-
-
-def _well(claim: Claim, image: HarmonyImage) -> str:
-    if not (1 <= image.row <= LAST_ROW + 1 and 1 <= image.column <= LAST_COLUMN + 1):
-        raise RegistrationError(
-            f"{claim.entry}: row {image.row}, column {image.column} of {image.url!r}: expected "
-            f"rows 1 to {LAST_ROW + 1} and columns 1 to {LAST_COLUMN + 1}; copy the index again"
-        )
-    return well_name(image.row - 1, image.column - 1)
 
 
 def _z_steps(index: HarmonyIndex) -> dict[tuple[int, int, int], float]:
@@ -227,11 +205,3 @@ def _state_problems(found: FoundFiles, claim: Claim, index: HarmonyIndex) -> Ite
     if len(doubtful) > _MOST_NAMED:
         more = len(doubtful) - _MOST_NAMED
         yield Problem("warning", claim.entry, f"{more} more images are in a state other than 'Ok'")
-
-
-def _unnamed(found: FoundFiles, claim: Claim, index: HarmonyIndex) -> Iterator[Problem]:
-    named = {joined(claim.root, image.url) for image in index.images}
-    others = [path for path in found.files if path.lower().endswith(_TIFFS) and path not in named]
-    if others:
-        text = f"{len(others)} images are not named by {claim.entry}: left out, such as this one"
-        yield Problem("warning", others[0], text)
