@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imextract.errors import ConfigError
+from imextract.simulation.cellvoyager import write_cellvoyager_plate
 from imextract.simulation.faults import Faults
 from imextract.simulation.imagexpress import write_imagexpress_plate
 from imextract.simulation.layout import PlateLayout, SimulatedPlate
@@ -13,6 +14,7 @@ from imextract.simulation.visiview import write_metamorph_plate, write_visiview_
 __all__ = ["MICROSCOPES", "simulate"]
 
 MICROSCOPES: dict[str, Callable[[Path, PlateLayout, Faults], Path]] = {
+    "cellvoyager": write_cellvoyager_plate,
     "imagexpress": write_imagexpress_plate,
     "metamorph": write_metamorph_plate,
     "operetta": write_operetta_plate,

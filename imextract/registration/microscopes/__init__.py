@@ -2,6 +2,7 @@
 
 from imextract.registration.microscopes import (
     bioformats,
+    cellvoyager,
     imagexpress,
     metamorph,
     operetta,
@@ -15,6 +16,7 @@ __all__ = ["MICROSCOPES", "ONLY_ON_REQUEST", "Claim", "MicroscopeType"]
 # Asked for claims in this order: those with metadata of their own first.
 MICROSCOPES: dict[str, MicroscopeType] = {
     "imagexpress": imagexpress,
+    "cellvoyager": cellvoyager,
     "operetta": operetta,
     "visiview": visiview,
     "metamorph": metamorph,
