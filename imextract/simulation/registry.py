@@ -7,6 +7,7 @@ from imextract.errors import ConfigError
 from imextract.simulation.cellvoyager import write_cellvoyager_plate
 from imextract.simulation.faults import Faults
 from imextract.simulation.imagexpress import write_imagexpress_plate
+from imextract.simulation.incell import write_incell_plate
 from imextract.simulation.layout import PlateLayout, SimulatedPlate
 from imextract.simulation.operetta import write_operetta_plate
 from imextract.simulation.visiview import write_metamorph_plate, write_visiview_plate
@@ -16,6 +17,7 @@ __all__ = ["MICROSCOPES", "simulate"]
 MICROSCOPES: dict[str, Callable[[Path, PlateLayout, Faults], Path]] = {
     "cellvoyager": write_cellvoyager_plate,
     "imagexpress": write_imagexpress_plate,
+    "incell": write_incell_plate,
     "metamorph": write_metamorph_plate,
     "operetta": write_operetta_plate,
     "visiview": write_visiview_plate,

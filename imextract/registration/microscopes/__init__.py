@@ -4,6 +4,7 @@ from imextract.registration.microscopes import (
     bioformats,
     cellvoyager,
     imagexpress,
+    incell,
     metamorph,
     operetta,
     pattern,
@@ -20,6 +21,7 @@ MICROSCOPES: dict[str, MicroscopeType] = {
     "operetta": operetta,
     "visiview": visiview,
     "metamorph": metamorph,
+    "incell": incell,
     "bioformats": bioformats,
     "pattern": pattern,
 }
