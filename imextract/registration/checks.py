@@ -21,7 +21,7 @@ _ABSENT = "no file"
 def check_manifest(manifest: Manifest) -> list[Problem]:
     """Find what forbids registering: planes twice, bad wells, pixels that cannot be stored."""
     problems = [
-        Problem("error", None, f"well {well!r} of plate {plate!r}: expected a name, A01 to AF48")
+        Problem("error", None, f"well {well!r} of plate {plate!r}: expected a name, A01 to AV72")
         for plate, well in sorted({(key.plate, key.well) for key in manifest.sites})
         if not is_well_name(well)
     ]

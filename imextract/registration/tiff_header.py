@@ -4,6 +4,7 @@ A plate has tens of thousands of files, so that a few reads and no object per
 tag count. Whatever is not plain is for slower readers to say.
 """
 
+import math
 import os
 import re
 import struct
@@ -53,6 +54,7 @@ _MOST_PAGES = 1_000_000
 # Such descriptions may tell of planes that no directory stands for.
 _TELLS_MORE = (b'{"shape"', b"shape=", b"SCANIMAGE")
 # ImageJ says how many, as Micro-Manager does, that writes a directory for each.
+_SHAPE = re.compile(rb'\{"shape": \[([0-9]+(?:, [0-9]+)*)\]')
 _IMAGEJ = b"ImageJ="
 _DESCRIPTION_BYTES = 256
 _IMAGEJ_COUNTS = re.compile(rb"\n(?:images|channels|slices|frames)=([0-9]+)")
@@ -214,9 +216,19 @@ class _Directory:
             or self._number(_SUBFILE_TYPE, 0) & 1
             or _SUB_DIRECTORIES in self._tags
             or not 0 < self._planes() <= _MOST_PAGES
-            or self._description().lstrip().startswith(_TELLS_MORE)
+            or self._tells_more()
         ):
             raise _NotPlainError
+
+    def _tells_more(self) -> bool:
+        """Tell whether the description may tell of more planes than there are directories."""
+        text = self._description().lstrip()
+        shape = _SHAPE.match(text)
+        if shape is not None:
+            # As tifffile writes it by default: plain if it is that of this one page.
+            page = self._number(_WIDTH, 0) * self._number(_HEIGHT, 0)
+            return math.prod(map(int, shape[1].split(b","))) != page
+        return text.startswith(_TELLS_MORE)
 
     def _end_of_pixels(self, declared: int) -> int:
         pairs = ((_STRIP_OFFSETS, _STRIP_SIZES), (_TILE_OFFSETS, _TILE_SIZES))

@@ -16,6 +16,7 @@ from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.numbered_file import NumberedFile, open_numbered_file
 from imextract.registration.numbering import Numbering
 from imextract.registration.options import ManifestOptions
+from imextract.registration.patterns import pattern_text
 
 __all__ = ["claim", "read"]
 
@@ -54,7 +55,7 @@ def read(
     """
     if options.pattern is None:
         raise RegistrationError("microscope type 'pattern' needs a pattern; give --pattern REGEX")
-    pattern = NamePattern(options.pattern)
+    pattern = NamePattern(pattern_text(options.pattern))
     manifest = Manifest(found.folder, "pattern", problems=list(found.problems))
     names = _match_names(found, pattern, manifest.problems)
     named = _open_files(found, names, manifest.problems, settings)
