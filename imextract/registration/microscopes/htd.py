@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from imextract.errors import SourceFileError
 from imextract.registration.wells import parse_well_name, well_name
 
-__all__ = ["Htd", "is_htd", "parse_htd"]
+__all__ = ["KNOWN_VERSION", "LARGEST_HTD", "Htd", "is_htd", "parse_htd"]
+
+KNOWN_VERSION = "Version 1.0"
+LARGEST_HTD = 10 * 2**20
 
 _MOST_WELLS_ALONG = 72
 # More than any plate has; a number beyond is damage, and would be looped over.
@@ -33,6 +36,8 @@ class Htd:
 
     Attributes
     ----------
+    version
+        As the file says, "Version 1.0".
     rows, columns
         Size of the plate in wells.
     wells
@@ -46,6 +51,7 @@ class Htd:
         How many; 1 where there is no such series.
     """
 
+    version: str
     rows: int
     columns: int
     wells: tuple[str, ...]
@@ -90,6 +96,7 @@ def parse_htd(text: str) -> Htd:
     numbers = {key: _count(values, key) for key in _MOST}
     wells = _selected(values, "WellsSelection", numbers["YWells"], numbers["XWells"])
     htd = Htd(
+        version="".join(values.get(_FIRST_KEY, ())[:1]),
         rows=numbers["YWells"],
         columns=numbers["XWells"],
         wells=tuple(well_name(row, column) for row, column in wells),

@@ -23,6 +23,7 @@ def changed(key: str, value: str) -> str:
 
 def test_a_plate_is_read() -> None:
     assert parse_htd(PLATE) == Htd(
+        version="Version 1.0",
         rows=8,
         columns=12,
         wells=("A01", "B03"),

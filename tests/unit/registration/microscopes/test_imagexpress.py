@@ -340,3 +340,28 @@ def test_a_real_export_without_an_htd_is_read_by_its_names(shared_data: Path) ->
         assert f"TimePoint_{row.tpoint + 1}/" in path
         assert f"_s{row.site.site + 1}_w{wave}" in path
     assert [(info.y, info.x) for info in manifest.sites.values()] == [(0, 0), (1, 0)]
+
+
+def test_the_grid_of_sites_is_that_of_the_htd(tmp_path: Path) -> None:
+    """Also where the images tell no stage position, and the user names the plate."""
+    entry = simulate(tmp_path, "imagexpress", LAYOUT).entry
+    text = entry.read_text()
+    text = text.replace('"SiteSelection1", TRUE, TRUE', '"SiteSelection1", FALSE, TRUE')
+    text = text.replace('"SiteSelection2", TRUE, FALSE', '"SiteSelection2", TRUE, TRUE')
+    for path in tmp_path.rglob("*.HTD"):
+        path.write_text(text)
+    for path in tmp_path.rglob("*.TIF"):
+        tifffile.imwrite(path, tifffile.imread(path), metadata=None)
+
+    for options in (ManifestOptions(), ManifestOptions(plate="P")):
+        sites = read(tmp_path, options).sites
+        cells = [(info.y, info.x) for key, info in sites.items() if key.well == "B02"]
+        assert cells == [(0, 1), (1, 0), (1, 1)]
+
+
+def test_a_version_that_is_not_known_is_named(tmp_path: Path) -> None:
+    simulate(tmp_path, "imagexpress", PlateLayout(height=32, width=32))
+    for path in tmp_path.rglob("*.HTD"):
+        path.write_text(path.read_text().replace("Version 1.0", "Version 2.5"))
+
+    assert "'Version 2.5'" in warnings(read(tmp_path))
