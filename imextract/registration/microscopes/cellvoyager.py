@@ -8,8 +8,7 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError, SourceFileError
@@ -24,29 +23,27 @@ from imextract.registration.microscopes.mlf import (
     Record,
     Setting,
     read_detail,
-    read_records,
+    read_measurement,
     read_settings,
 )
-from imextract.registration.microscopes.mlf_numbers import ChannelKey, Numbers
+from imextract.registration.microscopes.mlf_failures import records_of_failures
+from imextract.registration.microscopes.mlf_numbers import ChannelKey, Numbers, zsteps_um
+from imextract.registration.microscopes.mlf_paths import RecordPaths
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
 from imextract.registration.vendor_xml import joined, read_head, read_text
-from imextract.registration.wells import well_name
 
 __all__ = ["claim", "read"]
 
 logger = logging.getLogger(__name__)
 
 _DATA = "measurementdata.mlf"
+_KNOWN_VERSION = "1.0"
 _DETAIL = "measurementdetail.mrf"
 _METADATA_SUFFIXES = (".mlf", ".mrf", ".mes", ".wpi", ".wpp", ".ppf", ".icr", ".xml", ".log")
-_CORRECTIONS = re.compile("(?:DC|SC)_.*", re.IGNORECASE | re.DOTALL)
-_IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 # A record whose file lies in a folder of its own.
 _IN_FOLDER = re.compile(rb">([^<>]*)[/\\][^<>/\\]*</(?:[A-Za-z]+:)?MeasurementRecord>")
-_MOST_NAMED = 20
-_STACKS_MEASURED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +111,20 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         )
     numbers = Numbers(records)
     channels = _channels(numbers, measurement)
-    paths = _Paths(found, claim)
+    paths = RecordPaths(found, claim)
     planes = list(_planes(measurement, records, numbers, channels, paths))
-    planes.extend(_failed_without_place(measurement, records, numbers, channels))
+    planes.extend(
+        PlaneFile(
+            plate=measurement.plate,
+            well=record.well,
+            site=numbers.site(record),
+            channel=channels[numbers.channel(record)].name,
+            tpoint=numbers.tpoint(record),
+            zplane=numbers.zplane(record),
+            path=None,
+        )
+        for record in records_of_failures(measurement.records, records, numbers)
+    )
     problems.extend(paths.problems(claim))
     logger.info("%s: %d records", claim.entry, len(measurement.records))
     return manifest_of_planes(
@@ -135,7 +143,13 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
 
 
 def _measurement(found: FoundFiles, claim: Claim, problems: list[Problem]) -> _Measurement:
-    records = read_records(found.folder / claim.entry)
+    data = read_measurement(found.folder / claim.entry)
+    if data.version != _KNOWN_VERSION:
+        text = (
+            f"is of version {data.version!r}, which may mean other things than "
+            f"{_KNOWN_VERSION!r}: check what the dry run shows"
+        )
+        problems.append(Problem("warning", claim.entry, text))
     here = {
         path.rpartition("/")[2].lower(): path
         for path in sorted(claim.files, key=natural_order)
@@ -160,7 +174,9 @@ def _measurement(found: FoundFiles, claim: Claim, problems: list[Problem]) -> _M
     metadata.sort(key=lambda path: path != claim.entry)
     kept = [path for path in (claim.entry, detail_path, settings_path) if path is not None]
     texts = "\n".join(f"<!-- {path} -->\n{read_text(found.folder / path)}" for path in kept)
-    return _Measurement(detail.plate or folder_name, records, detail, settings, metadata, texts)
+    return _Measurement(
+        detail.plate or folder_name, data.records, detail, settings, metadata, texts
+    )
 
 
 def _settings_path(here: dict[str, str], detail: Detail) -> str | None:
@@ -176,12 +192,11 @@ def _placed(measurement: _Measurement, entry: str, problems: list[Problem]) -> I
     outside: set[str] = set()
     detail = measurement.detail
     for record in measurement.records:
-        if _is_placed(record):
-            well = well_name((record.row or 1) - 1, (record.column or 1) - 1)
+        if record.is_placed:
             if (detail.rows and (record.row or 1) > detail.rows) or (
                 detail.columns and (record.column or 1) > detail.columns
             ):
-                outside.add(well)
+                outside.add(record.well)
             yield record
         else:
             unplaced["failures" if record.is_failed else "images"] += 1
@@ -197,11 +212,6 @@ def _placed(measurement: _Measurement, entry: str, problems: list[Problem]) -> I
     for well in sorted(outside):
         text = f"well {well} lies outside the plate of {detail.rows} x {detail.columns} wells"
         problems.append(Problem("error", entry, text))
-
-
-def _is_placed(record: Record) -> bool:
-    numbers = record.field, record.channel
-    return _has_well(record) and all(number is not None and number >= 1 for number in numbers)
 
 
 def _channels(numbers: Numbers, measurement: _Measurement) -> dict[ChannelKey, ChannelInfo]:
@@ -222,67 +232,15 @@ def _channels(numbers: Numbers, measurement: _Measurement) -> dict[ChannelKey, C
     }
 
 
-class _Paths:
-    """Finds the file of a record, and remembers which files have one."""
-
-    def __init__(self, found: FoundFiles, claim: Claim) -> None:
-        self._found = found
-        self._root = claim.root
-        self._used: Counter[str] = Counter()
-        self._converted: list[str] = []
-        self._siblings: dict[str, str] = {}
-        for path in claim.files:
-            if _is_image(path):
-                self._siblings[path.rpartition(".")[0]] = path
-
-    def find(self, record: Record) -> str | None:
-        """Give the path of a record's file, in another image format if it was converted."""
-        if not record.file_name:
-            return None
-        path = joined(self._root, record.file_name)
-        if path not in self._found.files:
-            sibling = self._siblings.get(path.rpartition(".")[0])
-            if sibling is not None:
-                self._converted.append(sibling)
-                path = sibling
-        self._used[path] += 1
-        return path
-
-    def problems(self, claim: Claim) -> Iterator[Problem]:
-        if self._converted:
-            text = (
-                f"{len(self._converted)} images are recorded under another suffix, such as this: "
-                "taken for the same, converted"
-            )
-            yield Problem("warning", self._converted[0], text)
-        others = sorted(claim.files - self._used.keys(), key=natural_order)
-        foreign = [path for path in others if _is_image(path) and not _is_correction(path)]
-        if foreign:
-            text = f"{len(foreign)} images have no record in {claim.entry}, such as this: left out"
-            yield Problem("warning", foreign[0], text)
-        for path, count in islice(((p, n) for p, n in self._used.items() if n > 1), _MOST_NAMED):
-            text = f"{count} records of {claim.entry} name this file: expected one for each plane"
-            yield Problem("error", path, text)
-
-
-def _is_image(path: str) -> bool:
-    return path.lower().endswith(_IMAGE_SUFFIXES)
-
-
-def _is_correction(path: str) -> bool:
-    """Whether an image is of the camera's dark current or the lamp's shading."""
-    return _CORRECTIONS.match(path.rpartition("/")[2]) is not None
-
-
 def _planes(
     measurement: _Measurement,
     records: Sequence[Record],
     numbers: Numbers,
     channels: dict[ChannelKey, ChannelInfo],
-    paths: _Paths,
+    paths: RecordPaths,
 ) -> Iterator[PlaneFile]:
     start = min((record.time_s for record in records if record.time_s is not None), default=0.0)
-    steps = _zsteps_um(records, numbers)
+    steps = zsteps_um(records, numbers)
     for record in records:
         key = numbers.channel(record)
         size = measurement.detail.channels.get(key.channel, Channel(None, None))
@@ -291,7 +249,7 @@ def _planes(
         path = None if record.is_failed else paths.find(record)
         yield PlaneFile(
             plate=measurement.plate,
-            well=_well(record),
+            well=record.well,
             site=numbers.site(record),
             channel=channels[key].name,
             tpoint=numbers.tpoint(record),
@@ -306,86 +264,3 @@ def _planes(
             time_stamp_s=None if record.time_s is None else round(record.time_s - start, 3),
             exposure_ms=setting.exposure_ms,
         )
-
-
-def _failed_without_place(
-    measurement: _Measurement,
-    records: Sequence[Record],
-    numbers: Numbers,
-    channels: dict[ChannelKey, ChannelInfo],
-) -> Iterator[PlaneFile]:
-    """Give the planes that a failure may mean: those that other wells have, and this lacks.
-
-    A failure to focus is recorded with a well alone, or a field; the planes
-    that were to follow have no records.
-    """
-    failures = [
-        record
-        for record in measurement.records
-        if record.is_failed and not _is_placed(record) and _has_well(record)
-    ]
-    if not failures:
-        return
-    alike = {numbers.place(record): record for record in records}
-    taken = {(_well(record), numbers.place(record)) for record in records}
-    for failure in {_kind(failure): failure for failure in failures}.values():
-        for place, record in alike.items():
-            if (_well(failure), place) in taken or not _may_mean(failure, record):
-                continue
-            taken.add((_well(failure), place))
-            here = replace(record, row=failure.row, column=failure.column)
-            yield PlaneFile(
-                plate=measurement.plate,
-                well=_well(here),
-                site=place.site,
-                channel=channels[place.channel].name,
-                tpoint=numbers.tpoint(here),
-                zplane=numbers.zplane(here),
-                path=None,
-            )
-
-
-def _kind(failure: Record) -> tuple[object, ...]:
-    return (failure.row, failure.column, *_told(failure))
-
-
-def _told(record: Record) -> tuple[int | None, ...]:
-    return (record.timeline, record.time_point, record.field, record.action, record.channel)
-
-
-def _may_mean(failure: Record, record: Record) -> bool:
-    """Tell whether what a failure says does not speak against a plane."""
-    pairs = zip(_told(failure), _told(record), strict=True)
-    return all(told is None or told == number for told, number in pairs)
-
-
-def _has_well(record: Record) -> bool:
-    return (record.row or 0) >= 1 and (record.column or 0) >= 1
-
-
-def _well(record: Record) -> str:
-    return well_name((record.row or 1) - 1, (record.column or 1) - 1)
-
-
-def _zsteps_um(records: Iterable[Record], numbers: Numbers) -> dict[ChannelKey, float]:
-    """Give the distance of z-planes by channel, in the middle of those of some stacks."""
-    stacks: dict[tuple[object, ...], dict[int, float]] = {}
-    for record in records:
-        stack = (
-            numbers.channel(record),
-            record.row,
-            record.column,
-            record.field,
-            record.tile,
-            record.timeline,
-            record.time_point,
-        )
-        if record.z_um is not None and (stack in stacks or len(stacks) < _STACKS_MEASURED):
-            stacks.setdefault(stack, {})[numbers.zplane(record)] = record.z_um
-    steps: defaultdict[ChannelKey, list[float]] = defaultdict(list)
-    for (key, *_), heights in stacks.items():
-        for zplane, height in heights.items():
-            step = abs(heights.get(zplane + 1, height) - height)
-            if step > 0 and isinstance(key, ChannelKey):
-                steps[key].append(step)
-    return {key: round(sorted(found)[len(found) // 2], 4) for key, found in steps.items()}

@@ -12,8 +12,18 @@ from pathlib import Path
 
 from imextract.registration.units import number
 from imextract.registration.vendor_xml import visit_xml
+from imextract.registration.wells import well_name
 
-__all__ = ["Channel", "Detail", "Record", "Setting", "read_detail", "read_records", "read_settings"]
+__all__ = [
+    "Channel",
+    "Detail",
+    "Measurement",
+    "Record",
+    "Setting",
+    "read_detail",
+    "read_measurement",
+    "read_settings",
+]
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
 _FILTER_NM = re.compile(r"[A-Z]{2}\s*([0-9]{3,4})(?:[/-][0-9]+)?", re.IGNORECASE)
@@ -42,6 +52,29 @@ class Record:
     y_um: float | None
     z_um: float | None
     time_s: float | None
+
+    @property
+    def has_well(self) -> bool:
+        """Whether the record tells a well."""
+        return (self.row or 0) >= 1 and (self.column or 0) >= 1
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the record tells which plane it is of."""
+        return self.has_well and (self.field or 0) >= 1 and (self.channel or 0) >= 1
+
+    @property
+    def well(self) -> str:
+        """Name of the well, of records that tell it."""
+        return well_name((self.row or 1) - 1, (self.column or 1) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All records of a measurement, and the version of their format."""
+
+    version: str
+    records: list[Record]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +106,7 @@ class Setting:
     exposure_ms: float | None = None
 
 
-def read_records(path: Path) -> list[Record]:
+def read_measurement(path: Path) -> Measurement:
     """Read MeasurementData.mlf.
 
     Raises
@@ -85,18 +118,18 @@ def read_records(path: Path) -> list[Record]:
     """
     visitor = _Records()
     visit_xml(path, visitor)
-    return visitor.records
+    return Measurement(visitor.version, visitor.records)
 
 
 def read_detail(path: Path) -> Detail:
-    """Read MeasurementDetail.mrf; errors as of `read_records`."""
+    """Read MeasurementDetail.mrf; errors as of `read_measurement`."""
     visitor = _DetailVisitor()
     visit_xml(path, visitor)
     return visitor.detail
 
 
 def read_settings(path: Path) -> dict[int, Setting]:
-    """Read the settings of each channel from the .mes file; errors as of `read_records`."""
+    """Read the settings of each channel from the .mes file; errors as of `read_measurement`."""
     visitor = _Settings()
     visit_xml(path, visitor)
     return visitor.by_channel()
@@ -104,12 +137,15 @@ def read_settings(path: Path) -> dict[int, Setting]:
 
 class _Records:
     def __init__(self) -> None:
+        self.version = ""
         self.records: list[Record] = []
         self._told: dict[str, str] = {}
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "MeasurementRecord":
             self._told = _local(attributes)
+        elif name == "MeasurementData":
+            self.version = _local(attributes).get("Version", "")
 
     def end(self, name: str, text: str) -> None:
         if name == "MeasurementRecord":

@@ -1,12 +1,14 @@
 """From the numbers of a CellVoyager's records to zero-based indices."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from imextract.registration.microscopes.mlf import Record
 
-__all__ = ["ChannelKey", "Numbers", "Place"]
+__all__ = ["ChannelKey", "Numbers", "Place", "zsteps_um"]
+
+_STACKS_MEASURED = 200
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,11 +80,14 @@ class Numbers:
         The microscope counts on from one time line to the next, so that a
         well which only the second images would begin in the middle.
         """
-        timelines = self._timelines.get((record.row, record.column), frozenset())
-        timelines |= {record.timeline or 0}
+        timelines = self.timelines(record) | {record.timeline or 0}
         if timelines not in self._ranks:
             self._ranks[timelines] = self._rank(timelines)
         return self._ranks[timelines][record.timeline or 0, record.time_point or 0]
+
+    def timelines(self, record: Record) -> frozenset[int]:
+        """Give the time lines in which the well of a record was imaged."""
+        return self._timelines.get((record.row, record.column), frozenset())
 
     def _rank(self, timelines: frozenset[int]) -> dict[tuple[int, int], int]:
         if len(timelines) == 1:
@@ -136,3 +141,27 @@ def _timelines_of_wells(
     for record in records:
         timelines[record.row, record.column].add(record.timeline or 0)
     return {well: frozenset(found) for well, found in timelines.items()}
+
+
+def zsteps_um(records: Iterable[Record], numbers: Numbers) -> dict[ChannelKey, float]:
+    """Give the distance of z-planes by channel, in the middle of those of some stacks."""
+    stacks: dict[tuple[object, ...], dict[int, float]] = {}
+    for record in records:
+        stack = (
+            numbers.channel(record),
+            record.row,
+            record.column,
+            record.field,
+            record.tile,
+            record.timeline,
+            record.time_point,
+        )
+        if record.z_um is not None and (stack in stacks or len(stacks) < _STACKS_MEASURED):
+            stacks.setdefault(stack, {})[numbers.zplane(record)] = record.z_um
+    steps: defaultdict[ChannelKey, list[float]] = defaultdict(list)
+    for (key, *_), heights in stacks.items():
+        for zplane, height in heights.items():
+            step = abs(heights.get(zplane + 1, height) - height)
+            if step > 0 and isinstance(key, ChannelKey):
+                steps[key].append(step)
+    return {key: round(sorted(found)[len(found) // 2], 4) for key, found in steps.items()}

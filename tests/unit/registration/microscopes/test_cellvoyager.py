@@ -327,3 +327,10 @@ def test_a_real_plate_is_read_as_its_files_are_named(shared_data: Path) -> None:
     cells = [(info.y, info.x) for key, info in manifest.sites.items() if key.well == "D08"]
     assert cells == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert not manifest.problems
+
+
+def test_a_version_that_is_not_known_is_named(tmp_path: Path) -> None:
+    entry = simulate(tmp_path, "cellvoyager", LAYOUT).entry
+    entry.write_text(entry.read_text().replace('bts:Version="1.0"', 'bts:Version="3.0"'))
+
+    assert "is of version '3.0'" in texts(read(tmp_path), "warning")
