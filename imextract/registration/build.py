@@ -7,7 +7,14 @@ from pathlib import Path
 from imextract.config import Settings
 from imextract.errors import RegistrationError, SourceFileError
 from imextract.registration.checks import check_manifest
-from imextract.registration.files import FoundFiles, find_files, first_reasons
+from imextract.registration.files import (
+    FoundFiles,
+    changes_since,
+    find_files,
+    first_reasons,
+    names_alike,
+)
+from imextract.registration.layouts import lay_out
 from imextract.registration.manifest import Manifest, Problem
 from imextract.registration.merge import merge_manifests
 from imextract.registration.microscopes import MICROSCOPES, ONLY_ON_REQUEST, Claim
@@ -64,7 +71,11 @@ def build_manifest(folder: Path, options: ManifestOptions, settings: Settings) -
     manifest = merge_manifests(found.folder, manifests)
     manifest.problems[:0] = problems
     _note_several_types(manifest, manifests)
+    if options.layout is not None:
+        manifest.sites = lay_out(manifest.sites, options.layout, options.rows, options.columns)
     manifest.problems.extend(check_manifest(manifest))
+    manifest.problems.extend(names_alike(found))
+    manifest.problems.extend(changes_since(found))
     return manifest
 
 
@@ -81,6 +92,8 @@ def _only_type(options: ManifestOptions) -> str | None:
         )
     if options.cycle < 0:
         raise RegistrationError(f"cycle {options.cycle}: expected an index from 0")
+    if options.layout is None and (options.rows is not None or options.columns is not None):
+        raise RegistrationError("--rows and --columns are the size of a layout; give --layout too")
     return name
 
 

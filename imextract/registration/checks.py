@@ -7,7 +7,8 @@ from itertools import islice
 import numpy as np
 
 from imextract.planes import PIXEL_TYPES
-from imextract.registration.manifest import Manifest, ManifestRow, Problem
+from imextract.registration.manifest import Manifest, ManifestRow, Problem, SiteKey
+from imextract.registration.shape_check import ShapeCheck
 from imextract.registration.wells import is_well_name
 
 __all__ = ["check_manifest"]
@@ -27,15 +28,32 @@ def check_manifest(manifest: Manifest) -> list[Problem]:
     ]
     hashes = array("q")
     seen: tuple[str, int] | None = None
+    shapes = ShapeCheck()
     for row in manifest.rows():
         hashes.append(hash(_key(row)))
+        shapes.add(row)
         if row.source is None:
             continue
         file, ref = row.source
         if seen != (file, ref.series):
             seen = file, ref.series
             problems.extend(_pixel_problems(row, ref.series))
+    problems.extend(_shared_cells(manifest))
+    problems.extend(shapes.problems(are_sites_alike=manifest.microscope_type != "bioformats"))
     return problems + _duplicates(manifest, hashes)
+
+
+def _shared_cells(manifest: Manifest) -> Iterator[Problem]:
+    """Find sites of a well that lie in one cell of its grid: one would hide the other."""
+    first: dict[tuple[str, str, int, int], SiteKey] = {}
+    for key, site in manifest.sites.items():
+        before = first.setdefault((key.plate, key.well, site.y, site.x), key)
+        if before is not key:
+            text = (
+                f"plate {key.plate}, well {key.well}: sites {before.site} and {key.site} lie at "
+                f"the same place, row {site.y}, column {site.x}; tell where they lie with --layout"
+            )
+            yield Problem("error", None, text)
 
 
 def _key(row: ManifestRow) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from imextract.planes import PlaneRef, SeriesStructure
 from imextract.registration.candidates import Candidate
 from imextract.registration.channels import add_channels
 from imextract.registration.files import FoundFiles
+from imextract.registration.geometry import same_places
 from imextract.registration.images import SitePosition, site_grids
 from imextract.registration.local_names import why_not_local
 from imextract.registration.manifest import (
@@ -143,6 +144,8 @@ def manifest_of_planes(
     manifest.data_sets = list(files.data_sets())
     _add_channels(manifest, channels, rows)
     manifest.sites = rows.sites(site_cells or {}, y_grows_up=y_grows_up)
+    if options.layout is None:
+        manifest.problems.extend(rows.same_places(site_cells or {}))
     _add_metadata(manifest, found, rows, metadata, metadata_text)
     return manifest
 
@@ -379,6 +382,27 @@ class _PlaneRows(RowGroup):
         self, cells: Mapping[SiteKey, tuple[int, int]], *, y_grows_up: bool
     ) -> dict[SiteKey, SiteInfo]:
         """Lay out the sites: as told, else by their stage positions."""
+        return _as_told(site_grids(self._positions(y_grows_up=y_grows_up)), cells)
+
+    def same_places(self, cells: Mapping[SiteKey, tuple[int, int]]) -> Iterator[Problem]:
+        """Name wells of which two sites stand at the same place of the stage."""
+        wells: defaultdict[tuple[str, str], list[SiteKey]] = defaultdict(list)
+        positions = self._positions(y_grows_up=False)
+        for key in sorted(positions):
+            wells[key.plate, key.well].append(key)
+        for (plate, well), keys in wells.items():
+            if all(key in cells for key in keys):
+                continue
+            twice = same_places([positions[key].stage_position for key in keys])
+            if twice is not None:
+                one, other = (keys[index].site for index in twice)
+                text = (
+                    f"plate {plate}, well {well}: sites {one} and {other} stand at the same place "
+                    "of the stage; tell where they lie with --layout"
+                )
+                yield Problem("error", None, text)
+
+    def _positions(self, *, y_grows_up: bool) -> dict[SiteKey, SitePosition]:
         positions: dict[SiteKey, SitePosition] = {}
         for plane in self._planes:
             key = plane.site_key
@@ -389,7 +413,7 @@ class _PlaneRows(RowGroup):
             positions[key] = SitePosition(
                 shape.size_y, shape.size_x, None, _stage(plane), y_grows_up
             )
-        return _as_told(site_grids(positions), cells)
+        return positions
 
     def _neighbour(self, plane: PlaneFile) -> SeriesStructure:
         """Give the structure of the planes next to an absent one."""
