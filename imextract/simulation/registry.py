@@ -10,6 +10,7 @@ from imextract.simulation.imagexpress import write_imagexpress_plate
 from imextract.simulation.incell import write_incell_plate
 from imextract.simulation.layout import PlateLayout, SimulatedPlate
 from imextract.simulation.operetta import write_operetta_plate
+from imextract.simulation.scanr import write_scanr_plate
 from imextract.simulation.visiview import write_metamorph_plate, write_visiview_plate
 
 __all__ = ["MICROSCOPES", "simulate"]
@@ -20,6 +21,7 @@ MICROSCOPES: dict[str, Callable[[Path, PlateLayout, Faults], Path]] = {
     "incell": write_incell_plate,
     "metamorph": write_metamorph_plate,
     "operetta": write_operetta_plate,
+    "scanr": write_scanr_plate,
     "visiview": write_visiview_plate,
 }
 

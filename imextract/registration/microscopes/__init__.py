@@ -8,6 +8,7 @@ from imextract.registration.microscopes import (
     metamorph,
     operetta,
     pattern,
+    scanr,
     visiview,
 )
 from imextract.registration.microscopes.protocol import Claim, MicroscopeType
@@ -22,6 +23,7 @@ MICROSCOPES: dict[str, MicroscopeType] = {
     "visiview": visiview,
     "metamorph": metamorph,
     "incell": incell,
+    "scanr": scanr,
     "bioformats": bioformats,
     "pattern": pattern,
 }
