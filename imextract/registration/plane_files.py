@@ -133,6 +133,7 @@ def manifest_of_planes(
     rows = _PlaneRows(options.acquisition or acquisition or "acquisition_0", options.cycle)
     for plane in _in_order(_without_repeats(listed, files), channels):
         rows.add(plane, files.structure(plane))
+    manifest.data_sets = list(files.data_sets())
     manifest.problems.extend(files.problems)
     if not rows.has_present:
         raise RegistrationError(
@@ -141,7 +142,6 @@ def manifest_of_planes(
         )
     manifest.problems.extend(_absences(rows, files))
     manifest.row_groups.append(rows)
-    manifest.data_sets = list(files.data_sets())
     _add_channels(manifest, channels, rows)
     manifest.sites = rows.sites(site_cells or {}, y_grows_up=y_grows_up)
     if options.layout is None:
@@ -254,9 +254,13 @@ class _Files:
     def data_sets(self) -> Iterator[DataSet]:
         """Give the data sets of all files that hold a plane."""
         for path, file in self._opened.items():
-            if file is not None and self._used_pages[path]:
-                self._note_unused(path, file)
-                yield file.data_set(self._found, path)
+            if file is None or not self._used_pages[path]:
+                continue
+            data_set = file.data_set(self._found, path)
+            if self._is_partly_used(path, file):
+                # Deletion frees only what holds pixels: these would be lost.
+                data_set = replace(data_set, entry=replace(data_set.entry, holds_pixels=False))
+            yield data_set
 
     def _open(self, path: str) -> NumberedFile | None:
         source = self._found.files[path]
@@ -289,11 +293,16 @@ class _Files:
             self._alike[structure] = NumberedFile.plain_tiff(structure)
         return self._alike[structure]
 
-    def _note_unused(self, path: str, file: NumberedFile) -> None:
+    def _is_partly_used(self, path: str, file: NumberedFile) -> bool:
         held = sum(structure.plane_count for _, structure in file.images)
         used = self._used_pages[path]
         if held > used:
-            self._warn(path, f"holds {held} planes, of which its metadata tell {used}")
+            self._warn(
+                path,
+                f"holds {held} planes, of which its metadata tell {used}: the others are left out, "
+                "and the file is never deleted",
+            )
+        return held > used
 
     def _warn(self, path: str, text: str) -> None:
         self.problems.append(Problem("warning", path, text))
