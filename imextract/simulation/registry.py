@@ -9,6 +9,8 @@ from imextract.simulation.faults import Faults
 from imextract.simulation.imagexpress import write_imagexpress_plate
 from imextract.simulation.incell import write_incell_plate
 from imextract.simulation.layout import PlateLayout, SimulatedPlate
+from imextract.simulation.micromanager import write_micromanager_plate
+from imextract.simulation.ometiff import write_ometiff_plate
 from imextract.simulation.operetta import write_operetta_plate
 from imextract.simulation.scanr import write_scanr_plate
 from imextract.simulation.visiview import write_metamorph_plate, write_visiview_plate
@@ -20,6 +22,8 @@ MICROSCOPES: dict[str, Callable[[Path, PlateLayout, Faults], Path]] = {
     "imagexpress": write_imagexpress_plate,
     "incell": write_incell_plate,
     "metamorph": write_metamorph_plate,
+    "micromanager": write_micromanager_plate,
+    "ometiff": write_ometiff_plate,
     "operetta": write_operetta_plate,
     "scanr": write_scanr_plate,
     "visiview": write_visiview_plate,
