@@ -6,6 +6,7 @@ database have no HTD: their names, which end with GUIDs, tell all that is known.
 """
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 # A plan of so many more planes than there are images is damage, or of another plate.
 _MOST_DECLARED_PER_IMAGE = 1000
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FEW_DECLARED = 100_000
 
 
@@ -123,7 +125,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         _refuse_absurd(claim.entry, htd, images)
         problems.extend(newer_version(claim.entry, htd))
         problems.extend(undeclared(claim.entry, htd, images))
-    plate = _plate_name(claim.entry)
+    plate = _plate_name(found, claim)
     facts = {
         path: read_metaseries(found.folder / path)
         for group in images.of_index.values()
@@ -157,9 +159,18 @@ def _parse(path: str, text: str) -> Htd:
         ) from error
 
 
-def _plate_name(entry: str) -> str:
-    name = parse_image_path(entry)
-    return entry.rpartition("/")[2][: -len(".htd")] if name is None else name.plate
+def _plate_name(found: FoundFiles, claim: Claim) -> str:
+    """Name the plate: by its HTD, else by its folder.
+
+    Names of images begin alike for all plates of a screen, where they were
+    not exported from a database, which keeps them below date and number.
+    """
+    name = parse_image_path(claim.entry)
+    if name is None:
+        return claim.entry.rpartition("/")[2][: -len(".htd")]
+    folder = found.folder / claim.root
+    is_of_database = folder.name.isdigit() and _DATE.fullmatch(folder.parent.name)
+    return name.plate if is_of_database else folder.name or name.plate
 
 
 def _planes(

@@ -125,6 +125,32 @@ def test_a_plate_of_guid_names_is_read_without_an_htd(tmp_path: Path) -> None:
     assert cells == [(0, 0), (0, 1), (1, 0)]
 
 
+def test_plates_without_an_htd_are_named_by_their_folders(tmp_path: Path) -> None:
+    """All images of a screen may begin alike, whatever plate they are of."""
+    layout = PlateLayout(plate="Screen", height=32, width=32)
+    for folder in ("20585", "20586"):
+        write_guid_plate(tmp_path / folder, layout)
+
+    manifest = read(tmp_path)
+
+    assert {key.plate for key in manifest.sites} == {"20585", "20586"}
+    assert assert_spelt(tmp_path, manifest) == 2 * layout.plane_count
+
+
+def test_a_plate_that_a_database_keeps_below_date_and_number_keeps_its_name(
+    tmp_path: Path,
+) -> None:
+    layout = PlateLayout(plate="P1", height=32, width=32)
+    for number in ("7", "8"):
+        write_guid_plate(tmp_path / "P1" / "2024-04-22" / number, layout)
+
+    manifest = read(tmp_path)
+
+    assert {key.plate for key in manifest.sites} == {"P1"}
+    assert len({row.acquisition for row in manifest.rows()}) == 2
+    assert not errors(manifest)
+
+
 def test_the_projection_of_a_stack_is_no_plane_wherever_it_lies(tmp_path: Path) -> None:
     simulate(tmp_path, "imagexpress", LAYOUT)
     for folder in tmp_path.rglob("ZStep_0"):
