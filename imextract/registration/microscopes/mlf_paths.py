@@ -15,6 +15,10 @@ __all__ = ["RecordPaths"]
 
 _CORRECTIONS = re.compile("(?:DC|SC)_.*", re.IGNORECASE | re.DOTALL)
 _IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+_NUMBERED = re.compile(
+    r"_(?P<well>[A-Z]{1,2}[0-9]{2})_T(?P<time_point>[0-9]+)F(?P<field>[0-9]+)L(?P<timeline>[0-9]+)"
+    r"A(?P<action>[0-9]+)Z(?P<zindex>[0-9]+)C(?P<channel>[0-9]+)(?=[._])"
+)
 _MOST_NAMED = 20
 
 
@@ -26,6 +30,7 @@ class RecordPaths:
         self._root = claim.root
         self._used: Counter[str] = Counter()
         self._converted: list[str] = []
+        self._contradicted: list[str] = []
         self._siblings: dict[str, str] = {}
         for path in claim.files:
             if _is_image(path):
@@ -42,6 +47,8 @@ class RecordPaths:
                 self._converted.append(sibling)
                 path = sibling
         self._used[path] += 1
+        if _contradicts(record):
+            self._contradicted.append(path)
         return path
 
     def problems(self, claim: Claim) -> Iterator[Problem]:
@@ -51,6 +58,12 @@ class RecordPaths:
                 "taken for the same, converted"
             )
             yield Problem("warning", self._converted[0], text)
+        if self._contradicted:
+            text = (
+                f"{len(self._contradicted)} files are named as other planes than their records "
+                "tell, such as this: the records are believed; look at some of them"
+            )
+            yield Problem("warning", self._contradicted[0], text)
         others = sorted(claim.files - self._used.keys(), key=natural_order)
         foreign = [path for path in others if _is_image(path) and not _is_correction(path)]
         if foreign:
@@ -68,3 +81,15 @@ def _is_image(path: str) -> bool:
 def _is_correction(path: str) -> bool:
     """Whether an image is of the camera's dark current or the lamp's shading."""
     return _CORRECTIONS.match(path.rpartition("/")[2]) is not None
+
+
+def _contradicts(record: Record) -> bool:
+    """Whether the name of a file tells another plane than its record."""
+    match = _NUMBERED.search(record.file_name)
+    if match is None:
+        return False
+    told = match.groupdict()
+    if told.pop("well") != record.well:
+        return True
+    numbers = ((getattr(record, name), int(number)) for name, number in told.items())
+    return any(recorded is not None and recorded != number for recorded, number in numbers)

@@ -334,3 +334,18 @@ def test_a_version_that_is_not_known_is_named(tmp_path: Path) -> None:
     entry.write_text(entry.read_text().replace('bts:Version="1.0"', 'bts:Version="3.0"'))
 
     assert "is of version '3.0'" in texts(read(tmp_path), "warning")
+
+
+@pytest.mark.parametrize(
+    ("told", "other"),
+    [("Row", "3"), ("FieldIndex", "3"), ("ZIndex", "2"), ("Ch", "2"), ("TimePoint", "2")],
+)
+def test_a_file_that_is_named_as_another_plane_is_named(
+    tmp_path: Path, told: str, other: str
+) -> None:
+    entry = simulate(tmp_path, "cellvoyager", LAYOUT).entry
+    entry.write_text(
+        re.sub(f'bts:{told}="[0-9]+"', f'bts:{told}="{other}"', entry.read_text(), count=1)
+    )
+
+    assert "1 files are named as other planes" in texts(read(tmp_path), "warning")
