@@ -10,8 +10,9 @@ from imextract.config import Settings
 from imextract.planes import PixelArray
 from imextract.readers.registry import open_reader
 from imextract.registration.build import ManifestOptions, build_manifest
-from imextract.registration.manifest import Manifest, ManifestRow
+from imextract.registration.manifest import Manifest, ManifestRow, SiteKey
 from imextract.simulation import PlateLayout, simulate
+from tests.truth import true_planes
 
 LAYOUT = PlateLayout(wells=3, sites=5, channels=2, zplanes=3, tpoints=2, height=40, width=60)
 
@@ -85,3 +86,32 @@ def test_the_real_plate_has_the_same_planes(shared_data: Path, reader_settings: 
     assert _pixels(ours, reader_settings) == _pixels(theirs, reader_settings)
     assert ours.sites.keys() == theirs.sites.keys()
     assert list(ours.channels.values()) == list(theirs.channels.values())
+
+
+@pytest.mark.parametrize(
+    ("folder", "entry"),
+    [
+        ("leukemia-kispi+operetta-compose", "operetta_plate/Images/Index.idx.xml"),
+        (
+            "CellProfiler+examples/ExampleIlluminationCorrection",
+            "images/--W00001--P00001--Z00000--T00000--cherry.tif",
+        ),
+    ],
+)
+def test_real_planes_have_the_pixels_that_are_known(
+    shared_data: Path, reader_settings: Settings, folder: str, entry: str
+) -> None:
+    manifest = build_manifest(shared_data / folder, ManifestOptions(), reader_settings)
+
+    truth = true_planes(shared_data, ())
+    # One plane a series: the sites of the manifest, in their order.
+    known = {key[1]: one.sha256 for key, one in truth.items() if key[0] == f"{folder}/{entry}"}
+    found = {_site(key): sha256 for key, sha256 in _pixels(manifest, reader_settings).items()}
+    assert known
+    assert found == known
+
+
+def _site(key: tuple[object, ...]) -> int:
+    site = key[0]
+    assert isinstance(site, SiteKey)
+    return site.site

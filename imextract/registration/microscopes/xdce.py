@@ -1,6 +1,6 @@
 """The `.xdce` of a plate of an IN Cell Analyzer: what it says of each plane."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ class XdceImage:
     filename: str
     thumbnail: str
     time_s: float | None
+    clock_s: float | None
     row: int = 0
     column: int = 0
     field: int = -1
@@ -71,7 +72,16 @@ def read_xdce(path: Path) -> Xdce:
     visit_xml(path, reading)
     if not reading.index.images:
         raise RegistrationError(f"{path}: names no images; copy the file again from the microscope")
+    _count_from_first(reading.index.images)
     return reading.index
+
+
+def _count_from_first(images: Sequence[XdceImage]) -> None:
+    """Let the time of day, which newer ones tell, begin with the first image."""
+    first = min((image.clock_s for image in images if image.clock_s is not None), default=None)
+    for image in images:
+        if first is not None and image.clock_s is not None and image.time_s is None:
+            image.time_s = image.clock_s - first
 
 
 class _Reading:
@@ -119,6 +129,7 @@ class _Reading:
             filename=attributes.get("filename", ""),
             thumbnail=attributes.get("thumbnail", ""),
             time_s=None if milliseconds is None else milliseconds / 1000,
+            clock_s=number(attributes.get("timestamp_sec")),
         )
 
     def _describe_image(self, image: XdceImage, name: str, attributes: Mapping[str, str]) -> None:

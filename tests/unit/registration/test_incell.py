@@ -83,6 +83,16 @@ def test_positions_of_the_protocol_serve_where_images_have_none(small_plate: Pat
     assert stages == {0: pytest.approx(-332.8), 1: pytest.approx(332.8)}
 
 
+def test_the_time_of_day_begins_with_the_first_image(small_plate: Path) -> None:
+    _edit(small_plate, 'acquisition_time_ms="([0-9]+)"', r'timestamp_sec="17\1.5"')
+
+    times = [row.time_stamp_s for row in _register(small_plate.parent).rows()]
+
+    assert min(time for time in times if time is not None) == 0
+    assert None not in times
+    assert len(set(times)) > 1
+
+
 def test_a_micro_sign_that_was_damaged_still_means_micrometres(small_plate: Path) -> None:
     _edit(small_plate, 'unit="µm"', 'unit="?m"')
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
+from imextract.cli.main import main
 from imextract.errors import ConfigError, SourceFileError
 from imextract.readers.tiff import TiffReader
 from imextract.simulation import Faults, PlateLayout, choose_faulty, simulate
@@ -69,3 +70,25 @@ def test_a_thumbnail_is_small(tmp_path: Path) -> None:
     key = next(LAYOUT.plane_keys())
 
     assert thumbnail(expected_plane(LAYOUT, key)).shape == (6, 8)
+
+
+def test_faults_can_be_asked_for_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = ["--wells", "1", "--sites", "2", "--height", "16", "--width", "16"]
+    asked = ["--absent", "2", "--truncated", "1", "--duplicated", "1", "--thumbnails"]
+
+    code = main(["simulate", str(tmp_path / "plate"), "--microscope", "incell", *sizes, *asked])
+
+    assert code == 0, capsys.readouterr().err
+    assert len(list(tmp_path.rglob("*.tif"))) == 12 - 2 + 1
+    assert len(list(tmp_path.rglob("*_thumb.jpg"))) == 12
+
+
+def test_faults_that_cannot_be_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["simulate", str(tmp_path / "plate"), "--microscope", "scanr", "--errors", "1"])
+
+    assert code == 1
+    assert "cannot be simulated with errors" in capsys.readouterr().err
