@@ -1,7 +1,7 @@
 """From a folder to the manifest of its planes."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imextract.config import Settings
@@ -64,10 +64,7 @@ def build_manifest(folder: Path, options: ManifestOptions, settings: Settings) -
     if only is None:
         manifests.extend(_read_rest(found, claims, options, settings, problems))
     if not manifests:
-        raise RegistrationError(
-            f"{folder}: nothing in it can be registered{_texts(problems)}; "
-            "give the folder that the microscope wrote to"
-        )
+        raise RegistrationError(_why_nothing(folder, claims, problems))
     manifest = merge_manifests(found.folder, manifests)
     manifest.problems[:0] = problems
     _note_several_types(manifest, manifests)
@@ -181,7 +178,11 @@ def _note_several_types(manifest: Manifest, manifests: list[Manifest]) -> None:
         manifest.problems.append(Problem("warning", None, text))
 
 
-def _texts(problems: list[Problem]) -> str:
-    if len(problems) == 1:
-        return f" ({problems[0].file}: {problems[0].text})"
-    return first_reasons(problems)
+def _why_nothing(folder: Path, claims: Sequence[tuple[str, Claim]], problems: list[Problem]) -> str:
+    if len(claims) == 1 and problems and problems[-1].file == claims[0][1].entry:
+        # The one thing that was tried tells by itself what is wrong.
+        return problems[-1].text
+    return (
+        f"{folder}: nothing in it can be registered{first_reasons(problems)}; "
+        "give the folder that the microscope wrote to"
+    )
