@@ -8,6 +8,7 @@ import tifffile
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError
+from imextract.planes import PlaneRef
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.manifest import Manifest, SiteInfo, SiteKey
 from imextract.registration.patterns import NAMED_PATTERNS
@@ -43,11 +44,7 @@ def test_every_group_finds_its_place(tmp_path: Path) -> None:
         (SiteKey("P", "B12", 0), "GFP"),
     ]
     first = rows[0]
-    assert (first.source_file, first.ref.series, first.ref.plane) == (
-        "A01_s3_DAPI_z10_t5.tif",
-        0,
-        0,
-    )
+    assert first.source == ("A01_s3_DAPI_z10_t5.tif", PlaneRef(0, 0))
     assert (first.height, first.width, first.dtype) == (5, 7, "uint16")
     assert (first.zplane, first.tpoint, first.acquisition) == (0, 0, "acquisition_0")
     assert {data_set.reader for data_set in manifest.data_sets} == {"tifffile"}
