@@ -88,7 +88,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     acquisition = _read_stacks(found, claim) if is_stack else _read_folders(found, claim)
     channels = _channels(acquisition)
     planes = list(_plane_files(_plate_name(found, claim, is_stack), acquisition, channels))
-    return manifest_of_planes(
+    manifest = manifest_of_planes(
         found,
         "micromanager",
         planes,
@@ -101,6 +101,8 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         metadata_text="\n".join(acquisition.texts) or None,
         problems=acquisition.problems,
     )
+    _name_sites(manifest, acquisition)
+    return manifest
 
 
 def _by_folder(found: FoundFiles) -> Mapping[str, Sequence[str]]:
@@ -452,6 +454,16 @@ class _Sites:
             return _DEFAULT_WELL, position
         well, number = self._wells[position]
         return well, self._ranks[number]
+
+
+def _name_sites(manifest: Manifest, acquisition: _Acquisition) -> None:
+    """Call the sites as their positions are labelled."""
+    sites = _Sites(acquisition)
+    labels = {
+        sites.place(position): label for position, label in enumerate(acquisition.summary.labels)
+    }
+    for key, info in manifest.sites.items():
+        manifest.sites[key] = replace(info, name=labels.get((key.well, key.site)))
 
 
 def _cells(planes: Sequence[PlaneFile], meant: Summary) -> dict[SiteKey, tuple[int, int]]:

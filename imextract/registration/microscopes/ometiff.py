@@ -269,6 +269,9 @@ def _manifest(
         metadata=[entry] if entry.lower().endswith(_COMPANIONS) else [],
         metadata_text=told.text,
     )
+    for image in group:
+        site = places[image.id].site
+        manifest.sites[site] = replace(manifest.sites[site], name=images[image.id].name)
     manifest.problems.extend(_size_problems(entry, group, manifest))
     return manifest
 

@@ -174,10 +174,10 @@ def test_real_stacks_are_placed_by_their_grid(real_stacks: Path) -> None:
     manifest = manifest_of(real_stacks)
     assert manifest.problems == []
     assert [info for _, info in sorted(manifest.sites.items())] == [
-        SiteInfo(0, 0, 64, 64),
-        SiteInfo(0, 1, 64, 64),
-        SiteInfo(1, 1, 64, 64),
-        SiteInfo(1, 0, 64, 64),
+        SiteInfo(0, 0, 64, 64, "1-Pos_000_000"),
+        SiteInfo(0, 1, 64, 64, "1-Pos_001_000"),
+        SiteInfo(1, 1, 64, 64, "1-Pos_001_001"),
+        SiteInfo(1, 0, 64, 64, "1-Pos_000_001"),
     ]
     assert list(manifest.channels) == ["Cy5", "DAPI"]
     assert len(list(manifest.rows())) == 4 * 8
