@@ -136,9 +136,11 @@ def manifest_of_planes(
     manifest.data_sets = list(files.data_sets())
     manifest.problems.extend(files.problems)
     if not rows.has_present:
+        refused = [problem for problem in manifest.problems if problem.severity == "error"]
+        count = f"{len(rows)} planes, but none of them can" if len(rows) else "no plane that may"
         raise RegistrationError(
-            f"{found.folder}: {microscope_type} declares {len(rows)} planes, but none of them "
-            f"can be read{_first_texts(files.problems)}; copy the whole folder"
+            f"{found.folder}: {microscope_type} declares {count} be read"
+            f"{_first_texts([*refused, *files.problems])}; copy the whole folder"
         )
     manifest.problems.extend(_absences(rows, files))
     manifest.row_groups.append(rows)
@@ -493,5 +495,8 @@ def _add_metadata(
 
 
 def _first_texts(problems: Sequence[Problem]) -> str:
-    named = [f"{problem.file}: {problem.text}" for problem in problems[:3]]
+    named = [
+        problem.text if problem.file is None else f"{problem.file}: {problem.text}"
+        for problem in problems[:3]
+    ]
     return f" ({'; '.join(named)})" if named else ""

@@ -155,6 +155,15 @@ def test_names_that_lead_elsewhere_are_errors(small_plate: Path, name: str) -> N
     assert len([row for row in manifest.rows() if row.source]) == SMALL.plane_count - 1
 
 
+def test_an_index_of_which_every_name_leads_elsewhere_says_so(small_plate: Path) -> None:
+    _edit(small_plate, "<URL>", "<URL>../")
+
+    with pytest.raises(
+        RegistrationError, match=r"no plane that may be read .*'\.\./r02.*leads out of"
+    ):
+        _register(small_plate.parent)
+
+
 def test_a_plane_that_was_not_recorded_is_absent(small_plate: Path) -> None:
     _edit(small_plate, "<URL>[^<]*</URL>", "<URL />", count=1)
 
