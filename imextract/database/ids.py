@@ -1,14 +1,14 @@
 """Ids for rows that are written by the thousand, known before they are written."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
 from imextract.database.models import Base
 
-__all__ = ["Ids", "as_table"]
+__all__ = ["Ids", "as_table", "insert_tuples"]
 
 
 class Ids:
@@ -42,3 +42,23 @@ class Ids:
 def as_table(model: type[Base]) -> Table:
     """Give the table of a model: inserting there costs a third of inserting into the model."""
     return cast(Table, model.__table__)
+
+
+def insert_tuples(
+    session: Session, model: type[Base], columns: Sequence[str], rows: list[tuple[Any, ...]]
+) -> None:
+    """Insert rows of plain numbers and texts, by the driver itself.
+
+    Millions of rows spend half their time in SQLAlchemy otherwise. No default
+    and no column type of ours is applied.
+    """
+    if not rows:
+        return
+    connection = session.connection()
+    quote = connection.dialect.identifier_preparer.quote
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    names = ", ".join(map(quote, columns))
+    marks = ", ".join([mark] * len(columns))
+    table = quote(model.__tablename__)
+    # Names of our own tables and columns only; values are bound.
+    connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608

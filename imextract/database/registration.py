@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NoReturn, TypeAlias
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imextract.database.data_sets import DataSetRows
 from imextract.database.experiments import get_experiment
-from imextract.database.ids import Ids, as_table
+from imextract.database.ids import Ids, insert_tuples
 from imextract.database.known_acquisitions import KnownAcquisitions
 from imextract.database.known_planes import (
     KnownPlane,
@@ -38,6 +38,8 @@ from imextract.registration.manifest import Manifest, ManifestRow, Problem
 __all__ = ["write_manifest"]
 
 _CHUNK = 5_000
+
+_SOURCE = ("channel_image_file_id", "microscope_image_file_id", "position", "series", "plane")
 
 # Problems of one kind that are named.
 _MOST_NAMED = 20
@@ -266,7 +268,7 @@ class _Writer:
             update(ChannelImageFileRow).where(ChannelImageFileRow.id == absent.id).values(**values)
         )
         rows = self._source_rows(absent.id, values["acquisition_id"], sources)
-        self._session.execute(insert(SourcePlaneRow), list(rows))
+        insert_tuples(self._session, SourcePlaneRow, _SOURCE, list(rows))
 
     def _refuse(self, plane: PlannedPlane) -> NoReturn:
         raise RegistrationError(
@@ -280,37 +282,31 @@ class _Writer:
             return
         plane_ids = self._ids.take(ChannelImageFileRow, len(planes))
         rows = [
-            {"id": plane_id, **values}
+            (plane_id, False, *values.values())
             for plane_id, (values, _) in zip(plane_ids, planes, strict=True)
         ]
+        columns = ("id", "is_suspect", *planes[0][0])
         sources = [
             row
             for plane_id, (values, sources) in zip(plane_ids, planes, strict=True)
             for row in self._source_rows(plane_id, values["acquisition_id"], sources)
         ]
         try:
-            self._session.execute(insert(as_table(ChannelImageFileRow)), rows)
+            insert_tuples(self._session, ChannelImageFileRow, columns, rows)
         except IntegrityError as error:
             raise RegistrationError(
                 f"{self._manifest.folder}: two planes of one acquisition have the same site, "
                 f"channel, cycle, tpoint and zplane, or one makes no sense ({error.orig}); "
                 "nothing was registered"
             ) from error
-        if sources:
-            self._session.execute(insert(as_table(SourcePlaneRow)), sources)
+        insert_tuples(self._session, SourcePlaneRow, _SOURCE, sources)
 
     def _source_rows(
         self, plane_id: int, acquisition_id: int, sources: Sequence[tuple[str, PlaneRef]]
-    ) -> Iterator[Values]:
+    ) -> Iterator[tuple[int, int, int, int, int]]:
         entries = self._files.known(acquisition_id)
         for position, (path, ref) in enumerate(sources):
-            yield {
-                "channel_image_file_id": plane_id,
-                "microscope_image_file_id": entries[path],
-                "position": position,
-                "series": ref.series,
-                "plane": ref.plane,
-            }
+            yield plane_id, entries[path], position, ref.series, ref.plane
 
     def _source_keys(
         self, values: Values, sources: Sequence[tuple[str, PlaneRef]]
