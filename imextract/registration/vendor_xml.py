@@ -8,6 +8,7 @@ with it every entity that grows, or leads elsewhere.
 import codecs
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from xml.sax import SAXException, SAXParseException
@@ -24,6 +25,7 @@ from imextract.registration.local_names import why_not_local
 __all__ = ["XmlVisitor", "encoding_of", "joined", "read_head", "read_text", "visit_xml"]
 
 _HEAD_BYTES = 4096
+_PIECE_BYTES = 2**22
 _DECLARED_ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9._-]+)[\"']")
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -93,9 +95,14 @@ def read_head(path: Path) -> bytes:
 
 def read_text(path: Path) -> str:
     """Read the whole text of an XML file, in its own encoding; odd bytes are replaced."""
+    decoder = codecs.getincrementaldecoder(encoding_of(read_head(path)))("replace")
+    text = ""
     with open_source(path) as stream:
-        content = stream.read()
-    return content.decode(encoding_of(content[:_HEAD_BYTES]), "replace")
+        # A string that grows at its end, in a for loop, grows in place: decoding all bytes
+        # at once would take twice the 100 MB of a large plate.
+        for piece in iter(partial(stream.read, _PIECE_BYTES), b""):
+            text += decoder.decode(piece)
+    return text + decoder.decode(b"", final=True)
 
 
 def encoding_of(head: bytes) -> str:
