@@ -24,6 +24,7 @@ from imextract.registration.local_names import why_not_local
 
 __all__ = ["XmlVisitor", "encoding_of", "joined", "read_head", "read_text", "visit_xml"]
 
+_NONE: Mapping[str, str] = {}
 _HEAD_BYTES = 4096
 _PIECE_BYTES = 2**22
 _DECLARED_ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9._-]+)[\"']")
@@ -134,14 +135,22 @@ class _Handler(ContentHandler):
         super().__init__()
         self._visitor = visitor
         self._text: list[str] = []
+        self._names: dict[str, str] = {}
         # Called for every piece of text: an attribute, not a method.
         self.characters = self._text.append  # type: ignore[assignment,method-assign]
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
         self._text.clear()
-        self._visitor.start(name.rpartition(":")[2], dict(attrs.items()))
+        self._visitor.start(self._local(name), dict(attrs.items()) if len(attrs) else _NONE)
 
     def endElement(self, name: str) -> None:  # noqa: N802
         text = "".join(self._text).strip()
         self._text.clear()
-        self._visitor.end(name.rpartition(":")[2], text)
+        self._visitor.end(self._local(name), text)
+
+    def _local(self, name: str) -> str:
+        # A document of millions of elements has dozens of names.
+        local = self._names.get(name)
+        if local is None:
+            local = self._names[name] = name.rpartition(":")[2]
+        return local
