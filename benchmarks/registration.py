@@ -115,9 +115,10 @@ def measure(what: str, folder: Path, planes: int, files: int) -> None:
     start = time.perf_counter()
     count = register_plate(folder) if what == "plate" else write_rows(folder, planes, files)
     seconds = time.perf_counter() - start
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    megabytes, cpu = used.ru_maxrss / 1024, used.ru_utime + used.ru_stime
     title = "registering a plate of TIFFs" if what == "plate" else f"rows of {files:,} files"
-    print(f"| {title} | {count:,} | {seconds:.1f} | {megabytes:.0f} |", flush=True)
+    print(f"| {title} | {count:,} | {seconds:.1f} | {cpu:.1f} | {megabytes:.0f} |", flush=True)
 
 
 def main() -> None:
@@ -132,7 +133,7 @@ def main() -> None:
     if options.what is not None:
         measure(options.what, options.folder, options.planes, options.files)
         return
-    print("| what | planes | s | MB |\n|---|---:|---:|---:|", flush=True)
+    print("| what | planes | s | CPU s | MB |\n|---|---:|---:|---:|---:|", flush=True)
     with tempfile.TemporaryDirectory(prefix="imextract-benchmark-") as temporary:
         folder = Path(temporary, "plate")
         make_plate(folder, options.wells)

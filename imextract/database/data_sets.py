@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from imextract.database.ids import Ids, as_table
+from imextract.database.ids import Ids, insert_tuples
 from imextract.database.models import (
     Base,
     ChannelImageFileRow,
@@ -17,6 +17,7 @@ from imextract.database.models import (
     MicroscopeMetadataFileRow,
     SourcePlaneRow,
 )
+from imextract.database.types import escape_name
 from imextract.errors import RegistrationError
 from imextract.registration.manifest import DataSet, Problem, SourceFile
 
@@ -105,7 +106,8 @@ class DataSetRows:
 
     def _insert(self, model: type[Base], rows: list[Values]) -> None:
         if rows:
-            self._session.execute(insert(as_table(model)), rows)
+            tuples = [tuple(row.values()) for row in rows]
+            insert_tuples(self._session, model, tuple(rows[0]), tuples)
 
     def _rows_at(self, acquisition_id: int, paths: Iterable[str]) -> Iterator[File]:
         wanted = list(paths)
@@ -195,8 +197,12 @@ def _metadata(acquisition_id: int, entry_id: int, data_set: DataSet) -> Iterator
 
 
 def _kind(data_set: DataSet) -> Values:
-    return {"reader": data_set.reader, "format_name": data_set.format_name}
+    return {"reader": data_set.reader, "format_name": data_set.format_name, "state": "present"}
 
 
 def _seen(file: SourceFile) -> Values:
-    return {"path": file.path, "size_bytes": file.size_bytes, "mtime_ns": file.mtime_ns}
+    return {
+        "path": escape_name(file.path),
+        "size_bytes": file.size_bytes,
+        "mtime_ns": file.mtime_ns,
+    }

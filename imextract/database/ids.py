@@ -1,14 +1,14 @@
 """Ids for rows that are written by the thousand, known before they are written."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from imextract.database.models import Base
 
-__all__ = ["Ids", "as_table", "insert_tuples"]
+__all__ = ["Ids", "insert_tuples"]
 
 
 class Ids:
@@ -37,11 +37,6 @@ class Ids:
         sequence = func.pg_get_serial_sequence(model.__tablename__, "id")
         numbers = func.generate_series(1, count).table_valued("number")
         return self._session.scalars(select(func.nextval(sequence)).select_from(numbers)).all()
-
-
-def as_table(model: type[Base]) -> Table:
-    """Give the table of a model: inserting there costs a third of inserting into the model."""
-    return cast(Table, model.__table__)
 
 
 def insert_tuples(
