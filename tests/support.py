@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from imextract.planes import PixelArray
+from imextract.planes import PixelArray, PlaneRef
+from imextract.registration.manifest import ManifestRow
 
 _BOX = 10
 
@@ -62,3 +63,9 @@ def sha256(pixels: PixelArray) -> str:
     """Give the SHA-256 of the pixels as little-endian bytes."""
     little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
     return hashlib.sha256(little.tobytes()).hexdigest()
+
+
+def ref_of(row: ManifestRow) -> PlaneRef:
+    """Give where a plane that is not absent lies in its file."""
+    assert row.ref is not None
+    return row.ref

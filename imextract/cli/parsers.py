@@ -103,7 +103,28 @@ def _add_register(commands: "Commands") -> None:
     parser.add_argument("--cycle", type=int, default=0, help="multiplexing cycle, from 0")
     parser.add_argument("--microscope", metavar="TYPE", help="microscope type; found out by itself")
     parser.add_argument(
-        "--pattern", metavar="REGEX", help="named groups for plain numbered files: w s c z t p y x"
+        "--pattern",
+        metavar="REGEX",
+        help="named groups for plain numbered files: w s c z t p y x; or the name of a ready one",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=("horizontal", "zigzag_horizontal", "vertical", "zigzag_vertical"),
+        help="how the stage went over the sites of a well",
+    )
+    parser.add_argument("--rows", type=int, help="rows of the layout")
+    parser.add_argument("--columns", type=int, help="columns of the layout")
+    parser.add_argument(
+        "--check",
+        type=int,
+        default=5,
+        metavar="N",
+        help="compare N planes of each acquisition with Bio-Formats; 0 for none",
+    )
+    parser.add_argument(
+        "--manifest",
+        metavar="FILE.csv",
+        help="take the planes from this file; with --dry-run, write it if there is none",
     )
     parser.add_argument("--projection", choices=("max",), help="one projection for a z-stack")
     parser.add_argument("--dry-run", action="store_true", help="show the manifest, write nothing")
@@ -121,6 +142,19 @@ def _add_simulate(commands: "Commands") -> None:
         parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS if name == "seed" else "")
     parser.add_argument("--megabytes", type=float, metavar="MB", help="about this much of pixels")
     parser.add_argument("--plate", help="name of the plate")
+    _add_faults(parser)
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    faults = parser.add_argument_group("faults", "what shall be wrong with the plate")
+    for name, text in (
+        ("absent", "planes declared, but not on disk"),
+        ("truncated", "planes whose file is cut short"),
+        ("duplicated", "planes that are there twice"),
+        ("errors", "planes recorded as failed"),
+    ):
+        faults.add_argument(f"--{name}", type=int, default=0, metavar="N", help=text)
+    faults.add_argument("--thumbnails", action="store_true", help="small pictures as well")
 
 
 def _add_init(commands: "Commands") -> None:

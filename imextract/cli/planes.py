@@ -109,8 +109,10 @@ def _row(plane: PlaneRecord) -> dict[str, Any]:
     }
 
 
-def _one_or_all(values: list[T]) -> T | list[T]:
-    """Give the value of an only source; a list where a projection has several."""
+def _one_or_all(values: list[T]) -> T | list[T] | None:
+    """Give the value of an only source; a list where a projection has several; None for none."""
+    if not values:
+        return None
     return values[0] if len(values) == 1 else values
 
 

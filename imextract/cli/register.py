@@ -54,7 +54,8 @@ def _document(request: RegistrationRequest, result: RegistrationResult) -> dict[
 
 def _row(row: ManifestRow) -> dict[str, Any]:
     values = asdict(row)
-    return {**values.pop("site"), **values.pop("ref"), **values}
+    ref = values.pop("ref") or {"series": None, "plane": None}
+    return {**values.pop("site"), **ref, **values}
 
 
 def _print_problems(result: RegistrationResult) -> None:
@@ -63,26 +64,40 @@ def _print_problems(result: RegistrationResult) -> None:
         print(f"{problem.severity}: {file}{problem.text}", file=sys.stderr)
 
 
+class _Extent:
+    """What the planes of a channel at a site span."""
+
+    def __init__(self) -> None:
+        self.tpoints: set[int] = set()
+        self.zplanes: set[int] = set()
+        self.planes = 0
+        self.absent = 0
+
+    def add(self, row: ManifestRow) -> None:
+        self.tpoints.add(row.tpoint)
+        self.zplanes.add(row.zplane)
+        self.planes += 1
+        self.absent += row.source is None
+
+
 def _print_summary(manifest: Manifest) -> None:
-    table: dict[tuple[str, ...], list[ManifestRow]] = defaultdict(list)
+    table: dict[tuple[object, ...], _Extent] = defaultdict(_Extent)
     for row in manifest.rows():
-        table[row.site.plate, row.acquisition, row.site.well, row.channel].append(row)
-    headers = ("plate", "acquisition", "well", "channel", "sites", "tpoints", "zplanes", "planes")
-    print_table(headers, ((*key, *_extent(rows)) for key, rows in table.items()))
+        place = row.site.plate, row.acquisition, row.site.well, row.site.site, row.channel
+        table[place].add(row)
+    headers = ("plate", "acquisition", "well", "site", "channel")
+    counts = ("tpoints", "zplanes", "planes", "absent")
+    print_table((*headers, *counts), ((*key, *_counts(one)) for key, one in table.items()))
     print_line("")
     print_line(
-        f"{sum(map(len, table.values()))} planes of {len(manifest.sites)} sites in "
-        f"{len(manifest.data_sets)} data sets; nothing was written"
+        f"{sum(one.planes for one in table.values())} planes of {len(manifest.sites)} sites in "
+        f"{len(manifest.data_sets)} data sets, {sum(one.absent for one in table.values())} of "
+        "them absent; nothing was written"
     )
 
 
-def _extent(rows: list[ManifestRow]) -> tuple[int, int, int, int]:
-    return (
-        len({row.site.site for row in rows}),
-        len({row.tpoint for row in rows}),
-        len({row.zplane for row in rows}),
-        len(rows),
-    )
+def _counts(extent: _Extent) -> tuple[int, int, int, int]:
+    return len(extent.tpoints), len(extent.zplanes), extent.planes, extent.absent
 
 
 def _print_next_steps(request: RegistrationRequest, result: RegistrationResult) -> None:

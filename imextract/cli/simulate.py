@@ -5,12 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from imextract.cli.output import print_json, print_line
-from imextract.simulation import PlateLayout, layout_of_megabytes
+from imextract.simulation import Faults, PlateLayout, layout_of_megabytes
 from imextract.simulation import simulate as write_plate
 
 __all__ = ["simulate"]
 
 _COUNTS = ("wells", "sites", "channels", "zplanes", "tpoints", "height", "width", "seed", "plate")
+_FAULTS = ("absent", "truncated", "duplicated", "thumbnails", "errors")
 
 
 def simulate(options: argparse.Namespace) -> int:
@@ -19,7 +20,8 @@ def simulate(options: argparse.Namespace) -> int:
     layout = PlateLayout(**given)
     if options.megabytes is not None:
         layout = layout_of_megabytes(options.megabytes, layout)
-    plate = write_plate(Path(options.folder), options.microscope, layout)
+    faults = Faults(**{name: getattr(options, name) for name in _FAULTS})
+    plate = write_plate(Path(options.folder), options.microscope, layout, faults)
     if options.json:
         print_json(asdict(plate))
     else:

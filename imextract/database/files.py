@@ -22,6 +22,7 @@ __all__ = [
     "MicroscopeFile",
     "data_sets_of_acquisition",
     "data_sets_of_entries",
+    "entries_at",
     "entries_of_acquisitions",
     "files_at",
     "has_freed_files",
@@ -183,6 +184,20 @@ def has_freed_files(session: Session, experiment_id: int) -> bool:
         .limit(1)
     )
     return session.scalar(query) is not None
+
+
+def entries_at(session: Session, acquisition_id: int, paths: Iterable[str]) -> dict[str, int]:
+    """Give the ids of the entries of an acquisition at relative paths."""
+    wanted = sorted(paths)
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        query = select(File.path, File.id).where(
+            File.acquisition_id == acquisition_id,
+            File.entry_id.is_(None),
+            File.path.in_(wanted[start : start + _CHUNK]),
+        )
+        found.update((path, row_id) for path, row_id in session.execute(query))
+    return found
 
 
 def set_file_state(session: Session, file_ids: Iterable[int], state: str) -> None:

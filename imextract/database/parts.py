@@ -1,11 +1,13 @@
 """Rows of the parts of an experiment, found or made by what names them."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from imextract.database.ids import Ids
 from imextract.database.models import (
     AcquisitionRow,
     Base,
@@ -16,10 +18,13 @@ from imextract.database.models import (
     WellRow,
 )
 from imextract.errors import RegistrationError
-from imextract.registration.manifest import Manifest, SiteKey
+from imextract.registration.manifest import Manifest, Problem, SiteInfo, SiteKey
 from imextract.registration.wells import parse_well_name
 
 __all__ = ["Parts"]
+
+# Problems of one kind that are named.
+_MOST_NAMED = 20
 
 
 class Parts:
@@ -27,92 +32,159 @@ class Parts:
 
     Attributes
     ----------
+    folder
+        The registered folder.
     new_acquisitions
         Ids of the acquisitions that were made, not found.
+    problems
+        Sites that are not what they were in an earlier acquisition.
     """
 
-    def __init__(self, session: Session, manifest: Manifest, experiment_id: int) -> None:
+    def __init__(self, session: Session, ids: Ids, manifest: Manifest, experiment_id: int) -> None:
+        self.folder = manifest.folder
         self.new_acquisitions: set[int] = set()
+        self.problems: list[Problem] = []
         self._session = session
+        self._id_source = ids
         self._manifest = manifest
         self._experiment_id = experiment_id
+        self._acquisitions: dict[tuple[str, str], int] = {}
+        self._sites: dict[SiteKey, int] = {}
+        self._channels: dict[str, int] = {}
+        self._cycles: dict[int, int] = {}
         self._ids: dict[tuple[Any, ...], int] = {}
+        self._known_sites: dict[int, dict[int, SiteRow]] = {}
 
     def acquisition(self, plate: str, name: str) -> int:
-        """Give the acquisition of a plate.
+        """Give the acquisition of a plate; make it where there is none.
 
         Raises
         ------
         RegistrationError
             If it is of another folder.
         """
-        key = (AcquisitionRow, plate, name)
-        if key not in self._ids:
-            self._ids[key] = self._find_acquisition(plate, name)
-        return self._ids[key]
+        key = (plate, name)
+        if key not in self._acquisitions:
+            self._acquisitions[key] = self._known_or_new_acquisition(plate, name)
+        return self._acquisitions[key]
 
-    def _find_acquisition(self, plate: str, name: str) -> int:
-        plate_id = self._find(PlateRow, experiment_id=self._experiment_id, name=_text(plate))
+    def known_acquisition(self, plate: str, name: str) -> int | None:
+        """Give the acquisition of a plate; None if it was not registered before.
+
+        Raises
+        ------
+        RegistrationError
+            If it is of another folder.
+        """
+        key = (plate, name)
+        if key in self._acquisitions:
+            return self._acquisitions[key]
         row = self._session.scalar(
-            select(AcquisitionRow).where(
-                AcquisitionRow.plate_id == plate_id, AcquisitionRow.name == _text(name)
+            select(AcquisitionRow)
+            .join(PlateRow, PlateRow.id == AcquisitionRow.plate_id)
+            .where(
+                PlateRow.experiment_id == self._experiment_id,
+                PlateRow.name == _text(plate),
+                AcquisitionRow.name == _text(name),
             )
         )
         if row is None:
-            row = AcquisitionRow(
-                plate_id=plate_id,
-                name=_text(name),
-                folder=str(self._manifest.folder),
-                microscope_type=self._manifest.microscope_type,
-                registered_at=dt.datetime.now(dt.UTC),
-            )
-            self._session.add(row)
-            self._session.flush()
-            self.new_acquisitions.add(row.id)
-        elif row.folder != str(self._manifest.folder):
+            return None
+        if row.folder != str(self._manifest.folder):
             raise RegistrationError(
                 f"plate {plate!r} has an acquisition {name!r} already, of the folder {row.folder}; "
                 "give this one another name with --acquisition"
             )
+        self._acquisitions[key] = row.id
         return row.id
 
-    def site(self, site: SiteKey) -> int:
-        """Give the site, and make its plate and well where there are none."""
-        key = (SiteRow, site)
-        if key not in self._ids:
-            info = self._manifest.sites[site]
-            well_row, well_column = parse_well_name(site.well)
-            plate_id = self._find(
-                PlateRow, experiment_id=self._experiment_id, name=_text(site.plate)
+    def _known_or_new_acquisition(self, plate: str, name: str) -> int:
+        known = self.known_acquisition(plate, name)
+        if known is not None:
+            return known
+        acquisition_id = self._add(
+            AcquisitionRow,
+            plate_id=self._plate(plate),
+            name=_text(name),
+            folder=str(self._manifest.folder),
+            microscope_type=self._manifest.microscope_type,
+            registered_at=dt.datetime.now(dt.UTC),
+        )
+        self.new_acquisitions.add(acquisition_id)
+        return acquisition_id
+
+    def site(self, site: SiteKey, in_manifest: SiteKey) -> int:
+        """Give the site, and make its plate and well where there are none.
+
+        `in_manifest` is the key by which the manifest tells where it lies.
+        """
+        if site not in self._sites:
+            self._sites[site] = self._find_site(site, self._manifest.sites[in_manifest])
+        return self._sites[site]
+
+    def _find_site(self, site: SiteKey, info: SiteInfo) -> int:
+        row, column = parse_well_name(site.well)
+        plate_id = self._plate(site.plate)
+        well_id = self._find(
+            WellRow, {"name": site.well}, plate_id=plate_id, row=row, column=column
+        )
+        known = self._sites_of_well(well_id)
+        if site.site in known:
+            self._compare(site, known[site.site], info)
+            return known[site.site].id
+        y, x = _free_cell(info, known.values())
+        added = SiteRow(
+            id=self._id_source.take(SiteRow)[0],
+            well_id=well_id,
+            index=site.site,
+            name=None if info.name is None else _text(info.name),
+            y=y,
+            x=x,
+            height=info.height,
+            width=info.width,
+        )
+        self._session.add(added)
+        self._session.flush()
+        known[site.site] = added
+        return added.id
+
+    def _sites_of_well(self, well_id: int) -> dict[int, SiteRow]:
+        if well_id not in self._known_sites:
+            rows = self._session.scalars(select(SiteRow).where(SiteRow.well_id == well_id))
+            self._known_sites[well_id] = {row.index: row for row in rows}
+        return self._known_sites[well_id]
+
+    def _compare(self, site: SiteKey, known: SiteRow, info: SiteInfo) -> None:
+        if (known.height, known.width) == (info.height, info.width):
+            return
+        if len(self.problems) < _MOST_NAMED:
+            text = (
+                f"plate {site.plate}, well {site.well}, site {site.site} is registered with "
+                f"{known.width} x {known.height} pixels, and has {info.width} x {info.height} "
+                "here: planes keep their own sizes, but do not cover each other"
             )
-            well_id = self._find(
-                WellRow,
-                {"name": site.well},
-                plate_id=plate_id,
-                row=well_row,
-                column=well_column,
-            )
-            more = {
-                "name": None if info.name is None else _text(info.name),
-                "y": info.y,
-                "x": info.x,
-                "height": info.height,
-                "width": info.width,
-            }
-            self._ids[key] = self._find(SiteRow, more, well_id=well_id, index=site.site)
-        return self._ids[key]
+            self.problems.append(Problem("warning", None, text))
 
     def channel(self, name: str) -> int:
         """Give the channel."""
-        info = self._manifest.channels[name]
-        more = {"excitation_nm": info.excitation_nm, "emission_nm": info.emission_nm}
-        return self._find(
-            ChannelRow, more, experiment_id=self._experiment_id, name=_text(info.name)
-        )
+        if name not in self._channels:
+            info = self._manifest.channels[name]
+            more = {"excitation_nm": info.excitation_nm, "emission_nm": info.emission_nm}
+            self._channels[name] = self._find(
+                ChannelRow, more, experiment_id=self._experiment_id, name=_text(info.name)
+            )
+        return self._channels[name]
 
     def cycle(self, index: int) -> int:
         """Give the cycle."""
-        return self._find(CycleRow, experiment_id=self._experiment_id, index=index)
+        if index not in self._cycles:
+            self._cycles[index] = self._find(
+                CycleRow, experiment_id=self._experiment_id, index=index
+            )
+        return self._cycles[index]
+
+    def _plate(self, name: str) -> int:
+        return self._find(PlateRow, experiment_id=self._experiment_id, name=_text(name))
 
     def _find(
         self, model: type[Base], more: dict[str, Any] | None = None, /, **key: int | str
@@ -121,13 +193,22 @@ class Parts:
         known = (model, *key.values())
         if known not in self._ids:
             row_id = self._session.scalar(select(model.id).filter_by(**key))
-            if row_id is None:
-                row = model(**key, **(more or {}))
-                self._session.add(row)
-                self._session.flush()
-                row_id = row.id
-            self._ids[known] = row_id
+            self._ids[known] = self._add(model, **key, **(more or {})) if row_id is None else row_id
         return self._ids[known]
+
+    def _add(self, model: type[Base], **values: Any) -> int:  # noqa: ANN401  of any column
+        row_id = self._id_source.take(model)[0]
+        self._session.execute(insert(model).values(id=row_id, **values))
+        return row_id
+
+
+def _free_cell(info: SiteInfo, known: Iterable[SiteRow]) -> tuple[int, int]:
+    """Give a new site its cell; where that is taken, one in a row below all others."""
+    taken = {(row.y, row.x) for row in known}
+    if (info.y, info.x) not in taken:
+        return info.y, info.x
+    below = max(y for y, _ in taken) + 1
+    return below, 0
 
 
 def _text(name: str) -> str:

@@ -5,14 +5,24 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
-from sqlalchemy import insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from imextract.database.data_sets import add_data_set, known_entry
+from imextract.database.data_sets import DataSetRows
 from imextract.database.experiments import get_experiment
+from imextract.database.ids import Ids, insert_tuples
+from imextract.database.known_acquisitions import KnownAcquisitions
+from imextract.database.known_planes import (
+    KnownPlane,
+    acquisitions_of_folder,
+    last_tpoint_elsewhere,
+    planes_by_key,
+    planes_by_source,
+    sources_of_planes,
+)
 from imextract.database.models import (
     AcquisitionRow,
     ChannelImageFileRow,
@@ -22,34 +32,22 @@ from imextract.database.models import (
 )
 from imextract.database.parts import Parts
 from imextract.errors import RegistrationError
-from imextract.registration.manifest import Manifest, ManifestRow
+from imextract.planes import PlaneRef
+from imextract.registration.manifest import Manifest, ManifestRow, Problem
 
 __all__ = ["write_manifest"]
 
 _CHUNK = 5_000
 
-# The columns that make a plane unique.
-_KEY = ("site_id", "channel_id", "cycle_id", "tpoint", "zplane", "acquisition_id")
+_SOURCE = ("channel_image_file_id", "microscope_image_file_id", "position", "series", "plane")
 
-# The columns that say where it comes from.
-_SOURCE = (SourcePlaneRow.microscope_image_file_id, SourcePlaneRow.series, SourcePlaneRow.plane)
+# Problems of one kind that are named.
+_MOST_NAMED = 20
 
 Values: TypeAlias = dict[str, Any]
-PlannedPlane: TypeAlias = tuple[Values, list[Values]]
 
-_COPIED = (
-    "height",
-    "width",
-    "dtype",
-    "pixel_size_x_um",
-    "pixel_size_y_um",
-    "pixel_size_z_um",
-    "stage_x_um",
-    "stage_y_um",
-    "stage_z_um",
-    "time_stamp_s",
-    "exposure_ms",
-)
+# A plane's columns, and the file and place in it of each of its sources.
+PlannedPlane: TypeAlias = tuple[Values, list[tuple[str, PlaneRef]]]
 
 
 def write_manifest(
@@ -63,7 +61,10 @@ def write_manifest(
     """Write a manifest and give the id of its experiment.
 
     What is there already, by the same names, is used; planes that are there
-    already are left as they are, so that registering again adds what is new.
+    already are left as they are and where they are, so that registering again
+    adds what is new. What a person should know of that is added to the
+    manifest's problems. The first tpoint of a new acquisition follows the last
+    of the plate's acquisitions of other folders in the same cycle.
 
     Parameters
     ----------
@@ -77,12 +78,12 @@ def write_manifest(
     Raises
     ------
     RegistrationError
-        If the name is taken, an acquisition is of another folder, a file
-        changed after its extraction, or a plane comes twice.
+        If the name is taken, an acquisition is of another folder, a registered
+        plane would move, or a plane comes twice.
     UnknownExperimentError
     """
     experiment = _experiment(session, manifest, name, experiment_id)
-    _Writer(session, manifest, experiment.id).write(projects)
+    _Writer(session, manifest, experiment.id, projects=projects).write()
     return experiment.id
 
 
@@ -120,120 +121,224 @@ def _new_experiment(session: Session, name: str) -> ExperimentRow:
 class _Writer:
     """Writes planes, and with each what it hangs on."""
 
-    def __init__(self, session: Session, manifest: Manifest, experiment_id: int) -> None:
+    def __init__(
+        self, session: Session, manifest: Manifest, experiment_id: int, *, projects: bool
+    ) -> None:
         self._session = session
         self._manifest = manifest
-        self._parts = Parts(session, manifest, experiment_id)
+        self._experiment_id = experiment_id
+        self._projects = projects
+        self._ids = Ids(session)
+        self._parts = Parts(session, self._ids, manifest, experiment_id)
+        self._files = DataSetRows(session, self._ids, manifest.folder, manifest.problems)
         self._data_sets = {data_set.entry.path: data_set for data_set in manifest.data_sets}
-        self._entries: dict[tuple[int, str], int] = {}
+        self._known = KnownAcquisitions(session, self._parts, projects=projects)
+        self._shifts: dict[tuple[int, int], int] = {}
 
-    def write(self, projects: bool) -> None:
-        planes = self._projected() if projects else self._planes()
+    def write(self) -> None:
+        """Write all planes, and note what vanished."""
+        known = acquisitions_of_folder(
+            self._session, self._experiment_id, str(self._manifest.folder)
+        )
+        if known:
+            self._learn_what_is_known()
+        planes = self._projected() if self._projects else self._planes()
         while chunk := list(islice(planes, _CHUNK)):
-            self._insert(chunk)
+            self._write(chunk)
+        self._write_metadata()
+        self._manifest.problems.extend(self._parts.problems)
+        self._manifest.problems.extend(self._known.problems())
+        self._note_vanished(known)
+
+    def _learn_what_is_known(self) -> None:
+        """Compare the manifest with what is registered, before anything is written."""
+        rows = self._manifest.rows()
+        while chunk := list(islice(rows, _CHUNK)):
+            found: defaultdict[int, list[ManifestRow]] = defaultdict(list)
+            for row in chunk:
+                acquisition_id = self._parts.known_acquisition(row.site.plate, row.acquisition)
+                if acquisition_id is not None and row.source is not None:
+                    found[acquisition_id].append(row)
+            for acquisition_id, present in found.items():
+                self._known.learn(acquisition_id, present)
 
     def _planes(self) -> Iterator[PlannedPlane]:
         for row in self._manifest.rows():
-            yield self._plane(row), [self._source(row, 0)]
+            source = row.source
+            yield self._plane(row), [] if source is None else [source]
 
     def _projected(self) -> Iterator[PlannedPlane]:
         # Sources of one projection may lie far apart, so all are gathered first.
-        gathered: dict[tuple[int, ...], tuple[Values, list[tuple[int, Values]]]] = {}
+        gathered: dict[tuple[int, ...], tuple[Values, list[tuple[int, tuple[str, PlaneRef]]]]] = {}
         for row in self._manifest.rows():
-            values = self._plane(row) | {"zplane": 0}
+            values = self._plane(row)
             _, sources = gathered.setdefault(_key(values), (values, []))
-            sources.append((row.zplane, self._source(row, 0)))
+            if row.source is not None:
+                sources.append((row.zplane, row.source))
         for values, sources in gathered.values():
-            ordered = [source for _, source in sorted(sources, key=lambda pair: pair[0])]
-            yield values, [source | {"position": n} for n, source in enumerate(ordered)]
+            values["state"] = "planned" if sources else "absent"
+            yield values, [source for _, source in sorted(sources, key=lambda pair: pair[0])]
 
     def _plane(self, row: ManifestRow) -> Values:
+        parts = self._parts
+        acquisition_id = parts.acquisition(row.site.plate, row.acquisition)
+        cycle_id = parts.cycle(row.cycle)
+        if acquisition_id in parts.new_acquisitions:
+            site, zplane = row.site, row.zplane
+            tpoint = row.tpoint + self._shift(acquisition_id, cycle_id)
+        else:
+            site, tpoint, zplane = self._known.place(acquisition_id, row)
         return {
-            "acquisition_id": self._parts.acquisition(row.site.plate, row.acquisition),
-            "site_id": self._parts.site(row.site),
-            "cycle_id": self._parts.cycle(row.cycle),
-            "channel_id": self._parts.channel(row.channel),
-            "tpoint": row.tpoint,
-            "zplane": row.zplane,
-        } | {column: getattr(row, column) for column in _COPIED}
-
-    def _source(self, row: ManifestRow, position: int) -> Values:
-        return {
-            "microscope_image_file_id": self._entry(row),
-            "position": position,
-            "series": row.ref.series,
-            "plane": row.ref.plane,
+            "acquisition_id": acquisition_id,
+            "site_id": parts.site(site, row.site),
+            "cycle_id": cycle_id,
+            "channel_id": parts.channel(row.channel),
+            "tpoint": tpoint,
+            "zplane": 0 if self._projects else zplane,
+            "state": "absent" if row.source_file is None else "planned",
+            "height": row.height,
+            "width": row.width,
+            "dtype": row.dtype,
+            "pixel_size_x_um": row.pixel_size_x_um,
+            "pixel_size_y_um": row.pixel_size_y_um,
+            "pixel_size_z_um": row.pixel_size_z_um,
+            "stage_x_um": row.stage_x_um,
+            "stage_y_um": row.stage_y_um,
+            "stage_z_um": row.stage_z_um,
+            "time_stamp_s": row.time_stamp_s,
+            "exposure_ms": row.exposure_ms,
         }
 
-    def _insert(self, planes: Sequence[PlannedPlane]) -> None:
-        columns = [getattr(ChannelImageFileRow, column) for column in ("id", *_KEY)]
-        added = self._session.execute(
-            self._insert_or_leave().returning(*columns), [values for values, _ in planes]
+    def _shift(self, acquisition_id: int, cycle_id: int) -> int:
+        """Give the first tpoint of a new acquisition."""
+        key = acquisition_id, cycle_id
+        if key not in self._shifts:
+            last = last_tpoint_elsewhere(self._session, *key)
+            self._shifts[key] = 0 if last is None else last + 1
+        return self._shifts[key]
+
+    def _write(self, planes: Sequence[PlannedPlane]) -> None:
+        new: list[PlannedPlane] = []
+        known: list[PlannedPlane] = []
+        for plane in planes:
+            is_new = plane[0]["acquisition_id"] in self._parts.new_acquisitions
+            (new if is_new else known).append(plane)
+        self._write_files(planes)
+        if known:
+            new.extend(self._compare(known))
+        self._insert(new)
+
+    def _write_files(self, planes: Sequence[PlannedPlane]) -> None:
+        paths: defaultdict[int, dict[str, None]] = defaultdict(dict)
+        for values, sources in planes:
+            paths[values["acquisition_id"]].update((path, None) for path, _ in sources)
+        for acquisition_id, wanted in paths.items():
+            data_sets = [self._data_sets[path] for path in wanted]
+            if acquisition_id not in self._parts.new_acquisitions:
+                self._files.look_up(acquisition_id, data_sets)
+            self._files.add(acquisition_id, data_sets)
+
+    def _compare(self, planes: Sequence[PlannedPlane]) -> Iterator[PlannedPlane]:
+        """Give the planes that are not registered yet; fill in those that were absent."""
+        sources = [self._source_keys(*plane) for plane in planes]
+        by_source = planes_by_source(self._session, {key[0] for keys in sources for key in keys})
+        by_key = planes_by_key(
+            self._session,
+            {values["acquisition_id"] for values, _ in planes},
+            {values["site_id"] for values, _ in planes},
         )
-        ids = {tuple(key): plane_id for plane_id, *key in added}
-        self._refuse_duplicates(planes, ids)
-        self._refuse_other_sources([plane for plane in planes if _key(plane[0]) not in ids])
+        stored = sources_of_planes(self._session, {plane.id for plane in by_source.values()})
+        for plane, keys in zip(planes, sources, strict=True):
+            there = by_key.get(_key(plane[0]))
+            registered = {by_source[key].id for key in keys if key in by_source}
+            if registered:
+                if len(registered) > 1 or stored[registered.pop()] != set(keys):
+                    self._refuse(plane)
+            elif there is None:
+                yield plane
+            elif keys and there.state == "absent":
+                self._fill(there, plane)
+            elif keys:
+                self._refuse(plane)
+
+    def _fill(self, absent: KnownPlane, plane: PlannedPlane) -> None:
+        """Plan a plane that was absent, and now is there."""
+        values, sources = plane
+        self._session.execute(
+            update(ChannelImageFileRow).where(ChannelImageFileRow.id == absent.id).values(**values)
+        )
+        rows = self._source_rows(absent.id, values["acquisition_id"], sources)
+        insert_tuples(self._session, SourcePlaneRow, _SOURCE, list(rows))
+
+    def _refuse(self, plane: PlannedPlane) -> NoReturn:
+        raise RegistrationError(
+            f"{self._manifest.folder / plane[1][0][0]}: its place in the experiment is taken by "
+            "another plane since the folder was first registered; register the folder as a new "
+            "experiment, or with another --acquisition name"
+        )
+
+    def _insert(self, planes: Sequence[PlannedPlane]) -> None:
+        if not planes:
+            return
+        plane_ids = self._ids.take(ChannelImageFileRow, len(planes))
+        rows = [
+            (plane_id, False, *values.values())
+            for plane_id, (values, _) in zip(plane_ids, planes, strict=True)
+        ]
+        columns = ("id", "is_suspect", *planes[0][0])
         sources = [
-            source | {"channel_image_file_id": ids[_key(values)]}
-            for values, sources in planes
-            if _key(values) in ids
-            for source in sources
+            row
+            for plane_id, (values, sources) in zip(plane_ids, planes, strict=True)
+            for row in self._source_rows(plane_id, values["acquisition_id"], sources)
         ]
-        if sources:
-            self._session.execute(insert(SourcePlaneRow), sources)
-
-    def _insert_or_leave(self) -> sqlite.Insert | postgresql.Insert:
-        if self._session.get_bind().dialect.name == "sqlite":
-            return sqlite.insert(ChannelImageFileRow).on_conflict_do_nothing()
-        return postgresql.insert(ChannelImageFileRow).on_conflict_do_nothing()
-
-    def _refuse_duplicates(
-        self, planes: Sequence[PlannedPlane], ids: dict[tuple[int, ...], int]
-    ) -> None:
-        new = [
-            values
-            for values, _ in planes
-            if values["acquisition_id"] in self._parts.new_acquisitions
-        ]
-        if len({_key(values) for values in new} & ids.keys()) != len(new):
+        try:
+            insert_tuples(self._session, ChannelImageFileRow, columns, rows)
+        except IntegrityError as error:
             raise RegistrationError(
                 f"{self._manifest.folder}: two planes of one acquisition have the same site, "
-                "channel, cycle, tpoint and zplane; nothing was registered"
-            )
+                f"channel, cycle, tpoint and zplane, or one makes no sense ({error.orig}); "
+                "nothing was registered"
+            ) from error
+        insert_tuples(self._session, SourcePlaneRow, _SOURCE, sources)
 
-    def _refuse_other_sources(self, planes: Sequence[PlannedPlane]) -> None:
-        """Make sure that a plane which is there already comes from where it came before."""
-        known: dict[tuple[int, ...], set[tuple[int, ...]]] = defaultdict(set)
-        query = (
-            select(*(getattr(ChannelImageFileRow, name) for name in _KEY), *_SOURCE)
-            .join(SourcePlaneRow, SourcePlaneRow.channel_image_file_id == ChannelImageFileRow.id)
-            .where(ChannelImageFileRow.site_id.in_({values["site_id"] for values, _ in planes}))
-        )
-        for *key, entry_id, series, plane in self._session.execute(query) if planes else ():
-            known[tuple(key)].add((entry_id, series, plane))
-        for values, sources in planes:
-            now = {tuple(source[column.key] for column in _SOURCE) for source in sources}
-            if now != known[_key(values)]:
-                entries = {entry_id: path for (_, path), entry_id in self._entries.items()}
-                file = entries[sources[0]["microscope_image_file_id"]]
-                raise RegistrationError(
-                    f"{self._manifest.folder / file}: its place in the experiment is taken by "
-                    "another plane since the folder was first registered, as happens when a new "
-                    "file sorts between old ones; register the folder as a new experiment, or with "
-                    "another --acquisition name"
-                )
+    def _source_rows(
+        self, plane_id: int, acquisition_id: int, sources: Sequence[tuple[str, PlaneRef]]
+    ) -> Iterator[tuple[int, int, int, int, int]]:
+        entries = self._files.known(acquisition_id)
+        for position, (path, ref) in enumerate(sources):
+            yield plane_id, entries[path], position, ref.series, ref.plane
 
-    def _entry(self, row: ManifestRow) -> int:
-        acquisition_id = self._parts.acquisition(row.site.plate, row.acquisition)
-        key = (acquisition_id, row.source_file)
-        if key not in self._entries:
-            data_set = self._data_sets[row.source_file]
-            known = None
+    def _source_keys(
+        self, values: Values, sources: Sequence[tuple[str, PlaneRef]]
+    ) -> list[tuple[int, int, int]]:
+        entries = self._files.known(values["acquisition_id"])
+        return [(entries[path], ref.series, ref.plane) for path, ref in sources]
+
+    def _write_metadata(self) -> None:
+        for plate, acquisition, data_set in self._manifest.metadata_sets:
+            acquisition_id = self._parts.acquisition(plate, acquisition)
             if acquisition_id not in self._parts.new_acquisitions:
-                known = known_entry(self._session, acquisition_id, data_set, self._manifest.folder)
-            self._entries[key] = known or add_data_set(self._session, acquisition_id, data_set)
-        return self._entries[key]
+                self._files.look_up(acquisition_id, [data_set])
+            self._files.add(acquisition_id, [data_set])
+
+    def _note_vanished(self, acquisition_ids: Sequence[int]) -> None:
+        sets = [*self._manifest.data_sets, *(one for _, _, one in self._manifest.metadata_sets)]
+        present = {file.path for one in sets for file in (one.entry, *one.companions)}
+        vanished = [
+            problem
+            for acquisition_id in acquisition_ids
+            for problem in self._files.note_vanished(acquisition_id, present)
+        ]
+        self._manifest.problems.extend(vanished[:_MOST_NAMED])
+        if len(vanished) > _MOST_NAMED:
+            text = f"{len(vanished) - _MOST_NAMED} more files vanished since they were registered"
+            self._manifest.problems.append(Problem("warning", None, text))
 
 
-def _key(values: Values) -> tuple[int, ...]:
-    return tuple(values[column] for column in _KEY)
+# The columns that make a plane unique, in the order of `known_planes.PlaneKey`.
+_KEY = ("site_id", "channel_id", "cycle_id", "tpoint", "zplane", "acquisition_id")
+
+
+def _key(values: Values) -> tuple[int, int, int, int, int, int]:
+    site, channel, cycle, tpoint, zplane, acquisition = (values[name] for name in _KEY)
+    return site, channel, cycle, tpoint, zplane, acquisition

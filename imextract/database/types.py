@@ -4,7 +4,7 @@ import datetime as dt
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
 
-__all__ = ["FileName", "Id", "UtcTime"]
+__all__ = ["FileName", "Id", "UtcTime", "escape_name"]
 
 # SQLite counts up only INTEGER keys; ten million planes want 64 bits elsewhere.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -42,10 +42,7 @@ class FileName(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Escape."""
-        if value is None:
-            return None
-        escaped = value.replace("\\", "\\\\")
-        return escaped.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return None if value is None else escape_name(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """Give the name back."""
@@ -53,6 +50,12 @@ class FileName(TypeDecorator[str]):
             return value
         pieces = value.split("\\\\")
         return "\\".join(_unescape(piece) for piece in pieces)
+
+
+def escape_name(name: str) -> str:
+    """Give the name of a file as the database has it."""
+    escaped = name.replace("\\", "\\\\")
+    return escaped.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _unescape(piece: str) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
-from tifffile import TiffFile, TiffFileError, TiffPage
+from tifffile import COMPRESSION, TiffFile, TiffFileError, TiffPage
 
 from imextract.config import Settings
 from imextract.errors import PlaneNotFoundError, SourceFileError
@@ -22,11 +22,15 @@ __all__ = ["TiffReader", "check_tiff", "is_tiff", "tiff_planes"]
 _SURELY_FITS = 256 * 2**20
 _MOST_EXPANSION = 2000
 
+# The tag of a MetaMorph stack (UIC2) whose count is that of its planes.
+_STK_PLANES = 33629
+
 
 class TiffReader:
     """A TIFF of equal pages, page by page; samples are separate planes.
 
-    Plane i is sample ``i % samples`` of page ``i // samples``.
+    Plane i is sample ``i % samples`` of page ``i // samples``. The planes of a
+    MetaMorph stack (STK), which has one directory for all, count as pages.
 
     Parameters
     ----------
@@ -56,6 +60,7 @@ class TiffReader:
         try:
             self._pages = _open_pages(path, self._stream)
             self._samples = self._uniform_samples()
+            self._stack_size = _stack_size(path, self._pages)
         except BaseException:
             self._stream.close()
             raise
@@ -77,7 +82,7 @@ class TiffReader:
                 size_y=first.imagelength,
                 size_z=1,
                 size_c=self._samples,
-                size_t=len(self._pages),
+                size_t=self._page_count,
                 dtype=_dtype_name(first),
                 dimension_order="XYCZT",
             ),
@@ -85,7 +90,7 @@ class TiffReader:
 
     def read_plane(self, ref: PlaneRef) -> PixelArray:
         """Read one plane as stored, as `PlaneReader.read_plane`."""
-        count = len(self._pages) * self._samples
+        count = self._page_count * self._samples
         if ref.series != 0 or not 0 <= ref.plane < count:
             raise PlaneNotFoundError(
                 f"{self._path}: no plane {ref.plane} of series {ref.series}: "
@@ -112,8 +117,17 @@ class TiffReader:
     def _page(self, number: int) -> PixelArray:
         """Give the samples of a page, kept until another page is read."""
         if self._decoded is None or self._decoded[0] != number:
-            self._decoded = number, _decode(self._path, number, self._pages[number])
+            self._decoded = number, self._decode(number)
         return self._decoded[1]
+
+    def _decode(self, number: int) -> PixelArray:
+        if self._stack_size is None:
+            return _decode(self._path, number, self._pages[number])
+        return _read_of_stack(self._stream, self._pages[0], number)
+
+    @property
+    def _page_count(self) -> int:
+        return len(self._pages) if self._stack_size is None else self._stack_size
 
     def _uniform_samples(self) -> int:
         first = self._pages[0]
@@ -130,7 +144,13 @@ class TiffReader:
 def tiff_planes(path: Path) -> Iterator[PixelArray]:
     """Give every plane of a TIFF that can be decoded with certainty, page by page."""
     with open_source(path) as stream:
-        for number, page in enumerate(_open_pages(path, stream)):
+        pages = _open_pages(path, stream)
+        stack_size = _stack_size(path, pages)
+        if stack_size is not None:
+            for number in range(stack_size):
+                yield from _read_of_stack(stream, pages[0], number)
+            return
+        for number, page in enumerate(pages):
             try:
                 _check_page(path, number, page)
                 yield from _decode(path, number, page)
@@ -191,6 +211,39 @@ def _decode(path: Path, number: int, page: TiffPage) -> PixelArray:
         pixels = np.moveaxis(pixels, -1, 0)
     samples: PixelArray = pixels.reshape((page.samplesperpixel, *shape))
     return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+
+
+def _stack_size(path: Path, pages: Sequence[TiffPage]) -> int | None:
+    """Give the number of planes of a MetaMorph stack; None for any other TIFF.
+
+    Raises
+    ------
+    SourceFileError
+        If the planes do not lie one after the other, as they are known to.
+    """
+    first = pages[0]
+    tag = first.tags.get(_STK_PLANES)
+    if tag is None or len(pages) > 1 or tag.count == 1:
+        return None
+    offsets, sizes = first.dataoffsets, first.databytecounts
+    ends = [offset + size for offset, size in zip(offsets, sizes, strict=True)]
+    is_contiguous = list(offsets[1:]) == ends[:-1] and sum(sizes) == first.nbytes
+    if first.compression != COMPRESSION.NONE or first.samplesperpixel != 1 or not is_contiguous:
+        raise SourceFileError(
+            f"{path}: a MetaMorph stack of {tag.count} planes that are compressed or scattered; "
+            "read the file with Bio-Formats"
+        )
+    return int(tag.count)
+
+
+def _read_of_stack(stream: BinaryIO, page: TiffPage, number: int) -> PixelArray:
+    """Read one plane of a MetaMorph stack, of shape (1, height, width)."""
+    stream.seek(page.dataoffsets[0] + number * page.nbytes)
+    # That the file is long enough was checked when it was opened.
+    stored = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+    plane = np.frombuffer(stream.read(page.nbytes), stored)
+    shaped: PixelArray = plane.reshape((1, page.imagelength, page.imagewidth))
+    return shaped.astype(stored.newbyteorder("="))
 
 
 def _dtype_name(page: TiffPage) -> str:

@@ -1,16 +1,32 @@
 """From a folder to the manifest of its planes."""
 
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imextract.config import Settings
-from imextract.errors import RegistrationError
+from imextract.errors import RegistrationError, SourceFileError
 from imextract.registration.checks import check_manifest
-from imextract.registration.files import find_files
-from imextract.registration.manifest import Manifest
-from imextract.registration.microscopes import MICROSCOPES
+from imextract.registration.files import (
+    FoundFiles,
+    changes_since,
+    find_files,
+    first_reasons,
+    names_alike,
+)
+from imextract.registration.layouts import lay_out
+from imextract.registration.manifest import Manifest, Problem
+from imextract.registration.merge import merge_manifests
+from imextract.registration.microscopes import MICROSCOPES, ONLY_ON_REQUEST, Claim
 from imextract.registration.options import ManifestOptions
+from imextract.registration.suffixes import is_likely_image
 
 __all__ = ["ManifestOptions", "build_manifest"]
+
+logger = logging.getLogger(__name__)
+
+# Reads what no other type claims.
+_LAST = "bioformats"
 
 
 def build_manifest(folder: Path, options: ManifestOptions, settings: Settings) -> Manifest:
@@ -35,15 +51,35 @@ def build_manifest(folder: Path, options: ManifestOptions, settings: Settings) -
     RegistrationError
         If there is nothing to register or the options make no sense.
     """
-    name = _microscope_name(options)
-    manifest = MICROSCOPES[name](find_files(folder), options, settings)
+    only = _only_type(options)
+    found = find_files(folder)
+    problems, found.problems = found.problems, []
+    claims = list(_claims(found, [only] if only else _own_types(), problems))
+    if only is not None and not claims:
+        raise RegistrationError(
+            f"{folder}: nothing in it was written by microscope type {only!r}"
+            f"{first_reasons(problems)}; leave --microscope out to find out what it is"
+        )
+    manifests = list(_read(found, claims, options, settings, problems))
+    if only is None:
+        manifests.extend(_read_rest(found, claims, options, settings, problems))
+    if not manifests:
+        raise RegistrationError(_why_nothing(folder, claims, problems))
+    manifest = merge_manifests(found.folder, manifests)
+    manifest.problems[:0] = problems
+    _note_several_types(manifest, manifests)
+    if options.layout is not None:
+        manifest.sites = lay_out(manifest.sites, options.layout, options.rows, options.columns)
     manifest.problems.extend(check_manifest(manifest))
+    manifest.problems.extend(names_alike(found))
+    manifest.problems.extend(changes_since(found))
     return manifest
 
 
-def _microscope_name(options: ManifestOptions) -> str:
-    name = options.microscope or ("bioformats" if options.pattern is None else "pattern")
-    if name not in MICROSCOPES:
+def _only_type(options: ManifestOptions) -> str | None:
+    """Give the type that the user asks for, if any."""
+    name = options.microscope or ("pattern" if options.pattern is not None else None)
+    if name is not None and name not in MICROSCOPES:
         raise RegistrationError(
             f"microscope type {name!r}: expected one of {', '.join(sorted(MICROSCOPES))}"
         )
@@ -53,4 +89,100 @@ def _microscope_name(options: ManifestOptions) -> str:
         )
     if options.cycle < 0:
         raise RegistrationError(f"cycle {options.cycle}: expected an index from 0")
+    if options.layout is None and (options.rows is not None or options.columns is not None):
+        raise RegistrationError("--rows and --columns are the size of a layout; give --layout too")
     return name
+
+
+def _own_types() -> list[str]:
+    return [name for name in MICROSCOPES if name != _LAST and name not in ONLY_ON_REQUEST]
+
+
+def _claims(
+    found: FoundFiles, types: Iterable[str], problems: list[Problem]
+) -> Iterator[tuple[str, Claim]]:
+    """Ask the types in order; what one claims, the next ones do not see."""
+    for name in types:
+        for claim in MICROSCOPES[name].claim(_unclaimed(found)):
+            if not claim.files - found.claimed.keys():
+                continue
+            logger.debug("%s: %s claims %d files", claim.entry, name, len(claim.files))
+            found.claimed.update(dict.fromkeys(claim.files, claim.entry))
+            yield name, claim
+        problems.extend(found.problems)
+        found.problems = []
+
+
+def _unclaimed(found: FoundFiles) -> FoundFiles:
+    """Give the files that no claim accounts for; problems go to the same list."""
+    files = {path: file for path, file in found.files.items() if path not in found.claimed}
+    return FoundFiles(found.folder, files, found.problems, found.claimed)
+
+
+def _read(
+    found: FoundFiles,
+    claims: Iterable[tuple[str, Claim]],
+    options: ManifestOptions,
+    settings: Settings,
+    problems: list[Problem],
+) -> Iterator[Manifest]:
+    for name, claim in claims:
+        try:
+            yield MICROSCOPES[name].read(_claimed(found, claim), claim, options, settings)
+        except (RegistrationError, SourceFileError) as error:
+            # Others may be sound, and the dry run shows what is wrong with this.
+            problems.append(Problem("error", claim.entry, f"{name}: {error}"))
+
+
+def _claimed(found: FoundFiles, claim: Claim) -> FoundFiles:
+    files = {path: file for path, file in found.files.items() if path in claim.files}
+    return FoundFiles(found.folder, files)
+
+
+def _read_rest(
+    found: FoundFiles,
+    claims: list[tuple[str, Claim]],
+    options: ManifestOptions,
+    settings: Settings,
+    problems: list[Problem],
+) -> Iterator[Manifest]:
+    """Give what nobody claimed to Bio-Formats, if there may be images in it."""
+    rest = _unclaimed(found)
+    if not rest.files:
+        return
+    if claims and not any(map(is_likely_image, rest.files)):
+        problems.append(_nobodys(list(rest.files)))
+        return
+    try:
+        (claim,) = MICROSCOPES[_LAST].claim(rest)
+        yield MICROSCOPES[_LAST].read(rest, claim, options, settings)
+    except RegistrationError as error:
+        if not claims:
+            raise
+        problems.append(_nobodys(list(rest.files), f" ({error})"))
+
+
+def _nobodys(paths: list[str], reason: str = "") -> Problem:
+    others = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
+    text = f"this file{others}: no microscope type claims them, left out{reason}"
+    return Problem("warning", paths[0], text)
+
+
+def _note_several_types(manifest: Manifest, manifests: list[Manifest]) -> None:
+    types = list(dict.fromkeys(one.microscope_type for one in manifests))
+    if len(types) > 1:
+        text = (
+            f"the folder holds files of several microscope types: {', '.join(types)}; all are "
+            "registered; choose one with --microscope, or register its folder by itself"
+        )
+        manifest.problems.append(Problem("warning", None, text))
+
+
+def _why_nothing(folder: Path, claims: Sequence[tuple[str, Claim]], problems: list[Problem]) -> str:
+    if len(claims) == 1 and problems and problems[-1].file == claims[0][1].entry:
+        # The one thing that was tried tells by itself what is wrong.
+        return problems[-1].text
+    return (
+        f"{folder}: nothing in it can be registered{first_reasons(problems)}; "
+        "give the folder that the microscope wrote to"
+    )

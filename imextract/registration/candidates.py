@@ -13,13 +13,17 @@ __all__ = ["Candidate", "candidate_of"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that was opened, and the files of the folder that were read with it."""
+    """A file that was opened, and the files of the folder that were read with it.
+
+    `claimed` are those that another microscope type accounts for.
+    """
 
     entry: str
     inspection: Inspection
     pixel_files: tuple[str, ...]
     files: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
+    claimed: tuple[str, ...] = ()
 
     def beats(self, other: "Candidate") -> bool:
         """Tell whether this is the better entry of the same data set."""
@@ -59,7 +63,8 @@ def candidate_of(found: FoundFiles, entry: str, inspection: Inspection) -> Candi
             pixel_files[relative] = None
     # Formats of one file sometimes count it as metadata, though it has the pixels.
     pixels = tuple(sorted(pixel_files or files, key=natural_order))
-    return Candidate(entry, inspection, pixels, tuple(files), tuple(problems.values()))
+    claimed = tuple(path for path in files if path in found.claimed)
+    return Candidate(entry, inspection, pixels, tuple(files), tuple(problems.values()), claimed)
 
 
 def _absence(found: FoundFiles, entry: str, path: str) -> Problem:
@@ -72,13 +77,16 @@ def _absence(found: FoundFiles, entry: str, path: str) -> Problem:
 
 def _relative(found: FoundFiles, path: str) -> str | None:
     start = f"{found.folder}{os.sep}"
-    if path.startswith(start) and path[len(start) :] in found.files:
-        return path[len(start) :]
+    below = path[len(start) :]
+    if path.startswith(start) and (below in found.files or below in found.claimed):
+        return below
     # Spelt another way ("a/../b", a link), or hidden and so not found by walking.
     real = os.path.realpath(path)
     if not real.startswith(start):
         return None
     relative = real[len(start) :]
+    if relative in found.claimed:
+        return relative
     if relative not in found.files and Path(real).is_file():
         status = Path(real).stat()
         found.files[relative] = SourceFile(relative, status.st_size, status.st_mtime_ns)

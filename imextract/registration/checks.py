@@ -7,7 +7,8 @@ from itertools import islice
 import numpy as np
 
 from imextract.planes import PIXEL_TYPES
-from imextract.registration.manifest import Manifest, ManifestRow, Problem
+from imextract.registration.manifest import Manifest, ManifestRow, Problem, SiteKey
+from imextract.registration.shape_check import ShapeCheck
 from imextract.registration.wells import is_well_name
 
 __all__ = ["check_manifest"]
@@ -15,38 +16,60 @@ __all__ = ["check_manifest"]
 # A person reads some, not a million of the same.
 _MOST_NAMED = 20
 
+_ABSENT = "no file"
+
 
 def check_manifest(manifest: Manifest) -> list[Problem]:
     """Find what forbids registering: planes twice, bad wells, pixels that cannot be stored."""
     problems = [
-        Problem("error", None, f"well {well!r} of plate {plate!r}: expected a name, A01 to AF48")
+        Problem("error", None, f"well {well!r} of plate {plate!r}: expected a name, A01 to AV72")
         for plate, well in sorted({(key.plate, key.well) for key in manifest.sites})
         if not is_well_name(well)
     ]
     hashes = array("q")
     seen: tuple[str, int] | None = None
+    shapes = ShapeCheck()
     for row in manifest.rows():
         hashes.append(hash(_key(row)))
-        if seen != (row.source_file, row.ref.series):
-            seen = row.source_file, row.ref.series
-            problems.extend(_pixel_problems(row))
+        shapes.add(row)
+        if row.source is None:
+            continue
+        file, ref = row.source
+        if seen != (file, ref.series):
+            seen = file, ref.series
+            problems.extend(_pixel_problems(row, ref.series))
+    problems.extend(_shared_cells(manifest))
+    problems.extend(shapes.problems(are_sites_alike=manifest.microscope_type != "bioformats"))
     return problems + _duplicates(manifest, hashes)
+
+
+def _shared_cells(manifest: Manifest) -> Iterator[Problem]:
+    """Find sites of a well that lie in one cell of its grid: one would hide the other."""
+    first: dict[tuple[str, str, int, int], SiteKey] = {}
+    for key, site in manifest.sites.items():
+        before = first.setdefault((key.plate, key.well, site.y, site.x), key)
+        if before is not key:
+            text = (
+                f"plate {key.plate}, well {key.well}: sites {before.site} and {key.site} lie at "
+                f"the same place, row {site.y}, column {site.x}; tell where they lie with --layout"
+            )
+            yield Problem("error", None, text)
 
 
 def _key(row: ManifestRow) -> tuple[object, ...]:
     return row.site, row.acquisition, row.cycle, row.channel, row.tpoint, row.zplane
 
 
-def _pixel_problems(row: ManifestRow) -> Iterator[Problem]:
+def _pixel_problems(row: ManifestRow, series: int) -> Iterator[Problem]:
     if row.dtype not in PIXEL_TYPES:
         text = (
-            f"series {row.ref.series} has pixels of type {row.dtype}: expected one of "
+            f"series {series} has pixels of type {row.dtype}: expected one of "
             f"{', '.join(PIXEL_TYPES)}; move the file out of the folder"
         )
         yield Problem("error", row.source_file, text)
     if row.height < 1 or row.width < 1:
         text = (
-            f"series {row.ref.series} has {row.width} x {row.height} pixels: "
+            f"series {series} has {row.width} x {row.height} pixels: "
             "expected at least one; move the file out of the folder"
         )
         yield Problem("error", row.source_file, text)
@@ -85,7 +108,7 @@ def _pairs(
             continue
         before = first.setdefault(key, row)
         if before is not row:
-            files = before.source_file, row.source_file
+            files = before.source_file or _ABSENT, row.source_file or _ABSENT
             one, other, count = pairs.get(files, (before, row, 0))
             pairs[files] = one, other, count + 1
     return pairs
@@ -93,9 +116,15 @@ def _pairs(
 
 def _twice(before: ManifestRow, row: ManifestRow, count: int) -> str:
     return (
-        f"{count} planes of this file are the same as of {before.source_file}, such as plane "
-        f"{row.ref.plane} of series {row.ref.series} and its plane {before.ref.plane} of series "
-        f"{before.ref.series}: plate {row.site.plate}, well {row.site.well}, site "
-        f"{row.site.site}, channel {row.channel}, tpoint {row.tpoint}, zplane {row.zplane}; "
+        f"{count} planes of this file are the same as of {before.source_file or _ABSENT}, such as "
+        f"{_place(row)} and its {_place(before)}: plate {row.site.plate}, well {row.site.well}, "
+        f"site {row.site.site}, channel {row.channel}, tpoint {row.tpoint}, zplane {row.zplane}; "
         "tell the files apart or move one away"
     )
+
+
+def _place(row: ManifestRow) -> str:
+    if row.source is None:
+        return "plane that is absent"
+    _, ref = row.source
+    return f"plane {ref.plane} of series {ref.series}"

@@ -91,7 +91,7 @@ class EntryChooser:
     def _open(self, path: str, *, is_probe: bool = False) -> Candidate | None:
         self._opened.add(path)
         try:
-            return candidate_of(self._found, path, self._inspect(path))
+            return self._unclaimed(candidate_of(self._found, path, self._inspect(path)))
         except UnknownFormatError as error:
             if not is_likely_image(path):
                 self._not_images += not is_probe
@@ -100,6 +100,15 @@ class EntryChooser:
         except SourceFileError as error:
             if not is_probe:
                 self._warn(path, f"cannot be opened: left out ({error})")
+        return None
+
+    def _unclaimed(self, candidate: Candidate) -> Candidate | None:
+        """Refuse a data set of which another microscope type registers files."""
+        if not candidate.claimed:
+            return candidate
+        owner = self._found.claimed[candidate.claimed[0]]
+        text = f"is opened with {candidate.claimed[0]}, which is registered by {owner}: left out"
+        self._warn(candidate.entry, text)
         return None
 
     def _better_entry(self, candidate: Candidate) -> Candidate:

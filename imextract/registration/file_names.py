@@ -67,9 +67,10 @@ class NamePattern:
             problem = f"unknown group {unknown[0]!r}" if unknown else "no named group"
             raise RegistrationError(f"pattern {self.text!r}: {problem}; the groups are {allowed}")
         has_halves = {"wr", "wc"} & self.groups
-        if len(has_halves) == 1 or (has_halves and "w" in self.groups):
+        if has_halves == {"wr"} or (has_halves and "w" in self.groups):
             raise RegistrationError(
-                f"pattern {self.text!r}: a well is named by the group w, or by wr and wc together"
+                f"pattern {self.text!r}: a well is named by the group w, by wr and wc together, or "
+                "by wc alone where all wells stand in one row"
             )
 
     def match(self, path: str) -> re.Match[str] | None:
@@ -107,9 +108,9 @@ def _number(name: str, text: str) -> int:
 def _well(texts: dict[str, str]) -> str:
     if "w" in texts:
         return well_name(*parse_well_name(texts["w"]))
-    if "wr" not in texts:
+    if "wc" not in texts:
         return "A01"
-    row, column = texts["wr"], _number("wc", texts.get("wc", ""))
+    row, column = texts.get("wr", "A"), _number("wc", texts["wc"])
     index = _number("wr", row) - 1 if row.isdecimal() else row_index(row)
     # Through the name once more, so that the limits of plates hold.
     return well_name(*parse_well_name(well_name(index, column - 1)))

@@ -10,20 +10,36 @@ from pathlib import Path
 from imextract.errors import RegistrationError
 from imextract.registration.manifest import Problem, SourceFile
 
-__all__ = ["FoundFiles", "find_files", "first_reasons", "is_empty", "natural_order"]
+__all__ = [
+    "FoundFiles",
+    "changes_since",
+    "find_files",
+    "first_reasons",
+    "is_empty",
+    "names_alike",
+    "natural_order",
+]
 
 _IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 _IGNORED_SUFFIXES = (".bfmemo",)
 _MOST_REASONS = 3
 
+# A person reads some, not a million of the same.
+_MOST_NAMED = 20
+
 
 @dataclass(slots=True)
 class FoundFiles:
-    """The regular files of a folder, by path relative to it, in natural order."""
+    """The regular files of a folder, by path relative to it, in natural order.
+
+    `claimed` are files that a microscope type accounts for already, each with
+    the entry of its claim; who opens files leaves these alone.
+    """
 
     folder: Path
     files: dict[str, SourceFile] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    claimed: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -68,6 +84,44 @@ def find_files(folder: Path) -> FoundFiles:
             "give the folder that the microscope wrote to"
         )
     return found
+
+
+def names_alike(found: FoundFiles) -> list[Problem]:
+    """Name files whose names differ in upper and lower case only: one may be a stray copy."""
+    first: dict[str, str] = {}
+    problems = []
+    for path in found.files:
+        before = first.setdefault(path.casefold(), path)
+        if before != path:
+            text = f"is named as {before}, but for upper and lower case: both are taken as they are"
+            problems.append(Problem("warning", path, text))
+    return _first_of(problems, "are named as others, but for upper and lower case")
+
+
+def changes_since(found: FoundFiles) -> list[Problem]:
+    """Look at the folder once more, and name files that came, grew or went meanwhile."""
+    now = FoundFiles(found.folder)
+    seen = {file.path: file for file in _walk(now, "")}
+    problems = []
+    for path, file in seen.items():
+        before = found.files.get(path)
+        if before is None:
+            problems.append(Problem("warning", path, "came while the folder was read: left out"))
+        elif (before.size_bytes, before.mtime_ns) != (file.size_bytes, file.mtime_ns):
+            text = "was written to while the folder was read; register again when all is copied"
+            problems.append(Problem("warning", path, text))
+    # Hidden files that a data set uses are not found by walking.
+    gone = [path for path in found.files.keys() - seen.keys() if not (found.folder / path).exists()]
+    problems.extend(Problem("warning", path, "went while the folder was read") for path in gone)
+    problems.sort(key=lambda problem: natural_order(problem.file or ""))
+    return _first_of(problems, "changed while the folder was read; register when all is copied")
+
+
+def _first_of(problems: list[Problem], rest: str) -> list[Problem]:
+    more = len(problems) - _MOST_NAMED
+    if more <= 0:
+        return problems
+    return [*problems[:_MOST_NAMED], Problem("warning", None, f"{more} more files {rest}")]
 
 
 def _existing_folder(folder: Path) -> Path:

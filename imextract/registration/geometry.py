@@ -1,17 +1,24 @@
 """Where the sites of a well lie: stage positions to a grid."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["grid_positions"]
+__all__ = ["grid_positions", "same_places"]
+
+Points: TypeAlias = NDArray[np.float64]
 
 # Positions on the stage repeat within a fraction of the distance of fields.
 _TOLERANCE = 0.3
+# Fields closer than this fraction of their usual distance are taken twice.
+_SAME_PLACE = 0.05
 _ROWS_AT_ONCE = 256
 # Fields farther apart than this many are no gap in a grid, but scattered.
 _WIDEST_GRID = 1000
+# A camera is turned against the stage by a few degrees; more is another axis.
+_MOST_TURNED = np.deg2rad(20)
 
 
 def grid_positions(
@@ -29,51 +36,120 @@ def grid_positions(
     Returns
     -------
     list of (y, x)
-        Gaps in a regular grid stay gaps. Where the positions tell no two
-        sites apart, or one is unknown, the sites stand in one row in order.
+        Gaps in a regular grid stay gaps; a grid that is turned by up to 20
+        degrees is turned back. Where the positions tell no two sites apart, or
+        one is unknown, the sites stand in one row in order.
     """
     row = [(0, index) for index in range(len(positions))]
-    known = [position for position in positions if position is not None]
-    if len(known) < len(positions) or len(known) < 2:
+    points = _known_points(positions)
+    if points is None:
         return row
-    points = np.array(known, dtype=np.float64)
-    tolerance = _TOLERANCE * float(np.median(_nearest_distances(points)))
+    if y_up:
+        points = points * (1, -1)
+    distances, neighbours = _nearest(points)
+    tolerance = _TOLERANCE * float(np.median(distances))
     if not tolerance > 0:
         return row
-    x = _axis_indices(points[:, 0], tolerance)
-    y = _axis_indices(-points[:, 1] if y_up else points[:, 1], tolerance)
-    cells = list(zip(y, x, strict=True))
-    return cells if len(set(cells)) == len(cells) else row
+    straight, is_regular = _cells(points, tolerance)
+    turned, is_turned = _cells(_turned_back(points, neighbours), tolerance)
+    # A grid that is seen at a slant seems to have more lines than it has.
+    if is_turned and not (is_regular and _area(straight) <= _area(turned)):
+        return turned
+    return straight if len(set(straight)) == len(straight) else row
 
 
-def _nearest_distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    nearest = np.empty(len(points))
+def same_places(positions: Sequence[tuple[float, float] | None]) -> tuple[int, int] | None:
+    """Give the first two sites that stand at the same place; None if no two do."""
+    points = _known_points(positions)
+    if points is None:
+        return None
+    distances, neighbours = _nearest(points)
+    usual = distances[distances > 0]
+    limit = _SAME_PLACE * float(np.median(usual)) if len(usual) else 0.0
+    twice = np.flatnonzero(distances <= limit)
+    if not len(twice):
+        return None
+    first, second = sorted((int(twice[0]), int(neighbours[twice[0]])))
+    return first, second
+
+
+def _known_points(positions: Sequence[tuple[float, float] | None]) -> Points | None:
+    known = [position for position in positions if position is not None]
+    if len(known) < len(positions) or len(known) < 2:
+        return None
+    points = np.array(known, dtype=np.float64)
+    return points if np.isfinite(points).all() else None
+
+
+def _nearest(points: Points) -> tuple[Points, NDArray[np.intp]]:
+    """Give the distance and the index of the nearest neighbour of each point."""
+    distances = np.empty(len(points))
+    neighbours = np.empty(len(points), dtype=np.intp)
     for start in range(0, len(points), _ROWS_AT_ONCE):
         block = points[start : start + _ROWS_AT_ONCE]
-        distances = np.hypot(*(block[:, None, :] - points[None, :, :]).transpose(2, 0, 1))
-        distances[np.arange(len(block)), start + np.arange(len(block))] = np.inf
-        nearest[start : start + len(block)] = distances.min(axis=1)
-    return nearest
+        between = np.hypot(*(block[:, None, :] - points[None, :, :]).transpose(2, 0, 1))
+        between[np.arange(len(block)), start + np.arange(len(block))] = np.inf
+        stop = start + len(block)
+        neighbours[start:stop] = between.argmin(axis=1)
+        distances[start:stop] = between.min(axis=1)
+    return distances, neighbours
 
 
-def _axis_indices(values: NDArray[np.float64], tolerance: float) -> list[int]:
-    """Give the zero-based number of the line that each value lies on."""
+def _turned_back(points: Points, neighbours: NDArray[np.intp]) -> Points:
+    """Turn points so that the lines to their neighbours run along the axes."""
+    steps = points[neighbours] - points
+    # Four times the angle: lines in all four directions along the axes are alike.
+    angle = np.angle(np.exp(4j * np.arctan2(steps[:, 1], steps[:, 0])).mean()) / 4
+    if abs(angle) > _MOST_TURNED:
+        return points
+    cosine, sine = np.cos(angle), np.sin(angle)
+    turned: Points = points @ np.array([[cosine, -sine], [sine, cosine]])
+    return turned
+
+
+def _cells(points: Points, tolerance: float) -> tuple[list[tuple[int, int]], bool]:
+    """Give the cells of points, and whether they lie on a regular grid, one in each."""
+    x, x_is_regular = _axis_indices(points[:, 0], tolerance)
+    y, y_is_regular = _axis_indices(points[:, 1], tolerance)
+    cells = list(zip(y, x, strict=True))
+    return cells, x_is_regular and y_is_regular and len(set(cells)) == len(cells)
+
+
+def _area(cells: Sequence[tuple[int, int]]) -> int:
+    return (max(y for y, _ in cells) + 1) * (max(x for _, x in cells) + 1)
+
+
+def _axis_indices(values: Points, tolerance: float) -> tuple[list[int], bool]:
+    """Give the zero-based number of the line that each value lies on; whether these are regular."""
     order = np.argsort(values, kind="stable")
     is_next_line = np.diff(values[order]) > tolerance
     line_of_sorted = np.concatenate(([0], np.cumsum(is_next_line)))
     line = np.empty(len(values), dtype=np.int64)
     line[order] = line_of_sorted
-    centres = np.array([values[line == index].mean() for index in range(line.max() + 1)])
-    return [int(index) for index in _lattice(centres, tolerance)[line]]
+    count = np.bincount(line)
+    centres = np.bincount(line, weights=values) / count
+    spread = float(np.abs(values - centres[line]).max())
+    lines, is_regular = _lattice(centres, tolerance)
+    return [int(index) for index in lines[line]], is_regular and spread <= tolerance
 
 
-def _lattice(centres: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+def _lattice(centres: Points, tolerance: float) -> tuple[Points, bool]:
     """Count lines by their distance where it is regular, else by their order."""
     ranks = np.arange(len(centres), dtype=np.float64)
     if len(centres) < 2:
-        return ranks
-    pitch = np.diff(centres).min()
-    steps: NDArray[np.float64] = (centres - centres[0]) / pitch
-    lines: NDArray[np.float64] = np.round(steps)
-    is_regular = np.abs(steps - lines).max() * pitch <= tolerance
-    return lines if is_regular and lines.max() <= _WIDEST_GRID else ranks
+        return ranks, True
+    pitch = _pitch(centres, tolerance)
+    lines: Points = np.round((centres - centres[0]) / pitch)
+    is_regular = (
+        np.abs((centres - centres[0]) - lines * pitch).max() <= tolerance
+        and lines.max() <= _WIDEST_GRID
+        and len(set(lines.tolist())) == len(lines)
+    )
+    return (lines, True) if is_regular else (ranks, False)
+
+
+def _pitch(centres: Points, tolerance: float) -> float:
+    """Give the distance of lines: the smallest, averaged over all that are about as far apart."""
+    gaps = np.diff(centres)
+    smallest = float(gaps.min())
+    return float(gaps[gaps <= smallest + tolerance].mean())

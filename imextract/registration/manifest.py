@@ -99,6 +99,10 @@ class ChannelInfo:
 class ManifestRow:
     """One plane: what it is, where it comes from, what shape it has.
 
+    A plane that the microscope declares, but whose file is not there or shows
+    no plane, is absent: it has no `source_file` and no `ref`. Its shape is that
+    of its neighbours.
+
     Stage positions are in µm, `time_stamp_s` in seconds since the start of
     the acquisition, `exposure_ms` in milliseconds; None where the source
     does not tell.
@@ -110,8 +114,8 @@ class ManifestRow:
     channel: str
     tpoint: int
     zplane: int
-    source_file: str
-    ref: PlaneRef
+    source_file: str | None
+    ref: PlaneRef | None
     height: int
     width: int
     dtype: str
@@ -123,6 +127,13 @@ class ManifestRow:
     stage_z_um: float | None = None
     time_stamp_s: float | None = None
     exposure_ms: float | None = None
+
+    @property
+    def source(self) -> tuple[str, PlaneRef] | None:
+        """The file and the plane in it; None if the plane is absent."""
+        if self.source_file is None or self.ref is None:
+            return None
+        return self.source_file, self.ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +152,9 @@ class Problem:
 class Manifest:
     """All that a folder holds.
 
+    `metadata_sets` are vendor metadata through which no plane is read, each
+    with the plate and the acquisition that it tells of.
+
     `rows()` is built anew each time, so that a plate of millions of planes
     is never held as rows.
     """
@@ -152,6 +166,7 @@ class Manifest:
     channels: dict[str, ChannelInfo] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     row_groups: list["RowGroup"] = field(default_factory=list)
+    metadata_sets: list[tuple[str, str, DataSet]] = field(default_factory=list)
 
     def rows(self) -> Iterator[ManifestRow]:
         """Give every plane, data set by data set, in file order."""

@@ -16,6 +16,7 @@ from imextract.registration.files import FoundFiles
 from imextract.registration.inspected import read_inspection
 from imextract.registration.manifest import DataSet
 from imextract.registration.ome import OmeImage
+from imextract.registration.tiff_header import read_tiff_header
 
 __all__ = ["NumberedFile", "open_numbered_file"]
 
@@ -48,6 +49,13 @@ class NumberedFile:
     warnings: tuple[str, ...] = ()
     candidate: Candidate | None = None
 
+    @classmethod
+    def plain_tiff(
+        cls, structure: SeriesStructure, warnings: tuple[str, ...] = ()
+    ) -> "NumberedFile":
+        """Describe a TIFF that tifffile reads as Bio-Formats does."""
+        return cls("tifffile", "Tagged Image File Format", ((_UNTOLD, structure),), warnings)
+
     def data_set(self, found: FoundFiles, path: str) -> DataSet:
         """Give the data set that is opened through the file."""
         if self.candidate is None:
@@ -66,6 +74,10 @@ def open_numbered_file(found: FoundFiles, path: str, settings: Settings) -> Numb
         If the file is damaged or no reader knows it.
     """
     full_path = found.folder / path
+    header = read_tiff_header(full_path)
+    if header is not None and header.is_bare and header.structure.plane_count == 1:
+        missing = _missing(header.end_of_pixels, found.files[path].size_bytes)
+        return NumberedFile.plain_tiff(header.structure, missing)
     plain = _plain_tiff(full_path) if is_tiff(full_path) else None
     if plain is not None:
         return plain
@@ -87,12 +99,7 @@ def _plain_tiff(path: Path) -> NumberedFile | None:
                 return None
             dtype = np.dtype(page.dtype).name
             structure = SeriesStructure(page.imagewidth, page.imagelength, 1, 1, 1, dtype, "XYCZT")
-            return NumberedFile(
-                reader="tifffile",
-                format_name="Tagged Image File Format",
-                images=((_UNTOLD, structure),),
-                warnings=_truncation(path, page),
-            )
+            return NumberedFile.plain_tiff(structure, _truncation(path, page))
     except (TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
         return None
 
@@ -123,7 +130,10 @@ def _truncation(path: Path, page: TiffPage) -> tuple[str, ...]:
     ends = (
         offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
     )
-    end = max(ends, default=0)
+    return _missing(max(ends, default=0), size)
+
+
+def _missing(end: int, size: int) -> tuple[str, ...]:
     if end <= size:
         return ()
     # Planned all the same, so that the extraction fails on it by name.

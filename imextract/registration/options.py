@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from imextract.registration.layouts import Layout
+
 __all__ = ["ManifestOptions"]
 
 
@@ -21,9 +23,15 @@ class ManifestOptions:
         Index of the multiplexing cycle that the folder holds, zero-based.
     microscope
         A key of `imextract.registration.microscopes.MICROSCOPES`; None picks
-        "pattern" where a pattern is given, else "bioformats".
+        "pattern" where a pattern is given, else what the folder's content tells.
     pattern
-        Regular expression for the names of plainly numbered files.
+        Regular expression for the names of plainly numbered files, or the name
+        of a ready one.
+    layout
+        How the stage went over the sites of a well; it places all of them,
+        whatever the files tell.
+    rows, columns
+        Size of the layout.
     """
 
     plate: str | None = None
@@ -31,3 +39,6 @@ class ManifestOptions:
     cycle: int = 0
     microscope: str | None = None
     pattern: str | None = None
+    layout: Layout | None = None
+    rows: int | None = None
+    columns: int | None = None

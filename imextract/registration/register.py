@@ -14,7 +14,11 @@ from imextract.database.models import PLANE_STATES
 from imextract.database.registration import write_manifest
 from imextract.errors import RegistrationError
 from imextract.registration.build import ManifestOptions, build_manifest
+from imextract.registration.checks import check_manifest
+from imextract.registration.cross_check import cross_check
+from imextract.registration.layouts import Layout
 from imextract.registration.manifest import Manifest, Problem
+from imextract.registration.manifest_file import correct_manifest, write_manifest_file
 from imextract.workplace import Workplace
 
 __all__ = ["RegistrationRequest", "RegistrationResult", "register_folder"]
@@ -46,7 +50,24 @@ class RegistrationRequest(BaseModel):
     )
     pattern: str | None = Field(
         default=None,
-        description="Regular expression with named groups for plain numbered files.",
+        description="Regular expression with named groups for plain numbered files, or the name "
+        "of a ready one.",
+    )
+    layout: Layout | None = Field(
+        default=None, description="How the stage went over the sites of a well."
+    )
+    rows: int | None = Field(default=None, ge=1, le=10_000, description="Rows of the layout.")
+    columns: int | None = Field(default=None, ge=1, le=10_000, description="Columns of the layout.")
+    check: int = Field(
+        default=5,
+        ge=0,
+        le=1_000_000,
+        description="Compare this many planes of each acquisition with Bio-Formats; 0 for none.",
+    )
+    manifest: Path | None = Field(
+        default=None,
+        description="CSV file of the planes: one that is there is taken in place of what the "
+        "folder tells; one that is not is written, in a dry run only.",
     )
     projection: Literal["max"] | None = Field(
         default=None, description="Store one maximum projection instead of a z-stack."
@@ -96,13 +117,19 @@ def register_folder(
         cycle=request.cycle,
         microscope=request.microscope,
         pattern=request.pattern,
+        layout=request.layout,
+        rows=request.rows,
+        columns=request.columns,
     )
+    _check_manifest_file(request)
     # Not resolved: people want to see the path that they gave.
     folder = Path(os.path.abspath(request.folder))  # noqa: PTH100
     manifest = build_manifest(folder, options, settings)
+    if request.manifest is not None:
+        _exchange_manifest(manifest, request.manifest)
+    manifest.problems.extend(cross_check(manifest, request.check, settings))
     if request.dry_run:
-        planned = _count_planes(manifest, request.projection)
-        counts = {state: planned if state == "planned" else 0 for state in PLANE_STATES}
+        counts = _count_planes(manifest, request.projection)
         return RegistrationResult(None, counts, manifest.problems, manifest)
     _refuse_errors(manifest)
     workplace = Workplace.of(settings, creates=True)
@@ -131,9 +158,38 @@ def _refuse_errors(manifest: Manifest) -> None:
     raise RegistrationError(f"{manifest.folder}: not registered: {named}{more}")
 
 
-def _count_planes(manifest: Manifest, projection: str | None) -> int:
+def _check_manifest_file(request: RegistrationRequest) -> None:
+    """Refuse a file that is not there before the folder is read, which takes time."""
+    file = request.manifest
+    if file is not None and not request.dry_run and not file.is_file():
+        raise RegistrationError(
+            f"{file}: no such manifest; write one with --dry-run --manifest, correct it, and "
+            "register with it"
+        )
+
+
+def _exchange_manifest(manifest: Manifest, file: Path) -> None:
+    """Take the planes from a file that is there, else write them to it."""
+    if not file.exists():
+        write_manifest_file(manifest, file)
+        return
+    # What was wrong with the planes as the folder tells them may be right now.
+    before = frozenset(check_manifest(manifest))
+    manifest.problems = [problem for problem in manifest.problems if problem not in before]
+    correct_manifest(manifest, file)
+    manifest.problems.extend(check_manifest(manifest))
+
+
+def _count_planes(manifest: Manifest, projection: str | None) -> dict[str, int]:
+    counts = dict.fromkeys(PLANE_STATES, 0)
     if projection is None:
-        return sum(1 for _ in manifest.rows())
-    return len(
-        {(row.site, row.acquisition, row.cycle, row.channel, row.tpoint) for row in manifest.rows()}
-    )
+        for row in manifest.rows():
+            counts["absent" if row.source is None else "planned"] += 1
+        return counts
+    is_there: dict[tuple[object, ...], bool] = {}
+    for row in manifest.rows():
+        key = row.site, row.acquisition, row.cycle, row.channel, row.tpoint
+        is_there[key] = is_there.get(key, False) or row.source is not None
+    counts["planned"] = sum(is_there.values())
+    counts["absent"] = len(is_there) - counts["planned"]
+    return counts

@@ -1,12 +1,20 @@
-"""Names of wells, as printed on plates: A01, P24, AF48."""
+"""Names of wells, as printed on plates: A01, P24, AV72."""
 
 import re
 
-__all__ = ["LAST_COLUMN", "LAST_ROW", "is_well_name", "parse_well_name", "row_index", "well_name"]
+__all__ = [
+    "LAST_COLUMN",
+    "LAST_ROW",
+    "is_well_name",
+    "parse_well_name",
+    "row_index",
+    "well_name",
+    "well_sort_key",
+]
 
-# A 1536-well plate, the largest in use, ends with AF48; both zero-based.
-LAST_ROW = 31
-LAST_COLUMN = 47
+# A 3456-well plate, the largest there is, ends with AV72; both zero-based.
+LAST_ROW = 47
+LAST_COLUMN = 71
 
 _NAME = re.compile(r"([A-Za-z]{1,2})([0-9]{1,2})")
 
@@ -35,29 +43,29 @@ def row_index(letters: str) -> int:
     Raises
     ------
     ValueError
-        If the text is not one or two letters within a 1536-well plate.
+        If the text is not one or two letters within a 3456-well plate.
     """
     if not re.fullmatch("[A-Za-z]{1,2}", letters):
-        raise ValueError(f"row {letters!r}: expected one or two letters, A to AF")
+        raise ValueError(f"row {letters!r}: expected one or two letters, A to AV")
     row = 0
     for letter in letters.upper():
         row = row * 26 + ord(letter) - ord("A") + 1
     if row - 1 > LAST_ROW:
-        raise ValueError(f"row {letters!r}: expected A to AF")
+        raise ValueError(f"row {letters!r}: expected A to AV")
     return row - 1
 
 
 def parse_well_name(text: str) -> tuple[int, int]:
-    """Give the zero-based (row, column) of a well name such as "A1", "a01" or "AF48".
+    """Give the zero-based (row, column) of a well name such as "A1", "a01" or "AV72".
 
     Raises
     ------
     ValueError
-        If the text is no well name of a plate of up to 1536 wells.
+        If the text is no well name of a plate of up to 3456 wells.
     """
     match = _NAME.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no well name: expected A01 to AF48")
+        raise ValueError(f"{text!r} is no well name: expected A01 to AV72")
     column = int(match[2]) - 1
     if not 0 <= column <= LAST_COLUMN:
         raise ValueError(f"{text!r} is no well name: expected column 1 to {LAST_COLUMN + 1}")
@@ -70,3 +78,11 @@ def is_well_name(text: str) -> bool:
         return well_name(*parse_well_name(text)) == text
     except ValueError:
         return False
+
+
+def well_sort_key(text: str) -> tuple[int, int, str]:
+    """Give a sort key of wells: row by row; what is no well comes first, by its text."""
+    try:
+        return (*parse_well_name(text), "")
+    except ValueError:
+        return -1, -1, text

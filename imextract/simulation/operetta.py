@@ -5,6 +5,7 @@ layout of the assay that holds no pixels.
 """
 
 import math
+import shutil
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,17 @@ from xml.sax.saxutils import escape
 
 import tifffile
 
+from imextract.simulation.faults import (
+    Faults,
+    FaultyPlanes,
+    choose_faulty,
+    cut_short,
+    refuse_faults,
+)
 from imextract.simulation.layout import PlaneKey, PlateLayout, well_position
 from imextract.simulation.pixels import expected_plane
 
-__all__ = ["image_name", "write_operetta_plate"]
+__all__ = ["field_position", "image_name", "write_operetta_plate"]
 
 _START = datetime(2026, 1, 5, 9, 0, 0, tzinfo=UTC)
 _FIELD_WIDTH_M = 6.4581e-4  # 2160 camera pixels through the 20x objective
@@ -36,20 +44,28 @@ _IMAGE_DESCRIPTION_TAG = 65500
 _WAVELENGTHS = ((375, 456), (475, 525), (550, 599), (640, 706), (650, 760))
 
 
-def write_operetta_plate(folder: Path, layout: PlateLayout) -> Path:
-    """Write a plate; give its index, which is written last."""
+def write_operetta_plate(folder: Path, layout: PlateLayout, faults: Faults) -> Path:
+    """Write a plate; give its index, which is written last.
+
+    A duplicated plane is named twice by the index, the second time with a
+    file of its own; a failed one has another state than "Ok".
+    """
+    refuse_faults("operetta", faults, "absent", "truncated", "duplicated", "errors")
+    faulty = choose_faulty(layout, faults)
     images = folder / "Images"
     images.mkdir()
     (folder / "Assaylayout").mkdir()
     (folder / "Assaylayout" / "Unnamed.xml").write_text(_assay_layout(layout), "utf-8-sig")
     # Making noise and compressing it leave the interpreter's lock alone.
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(lambda key: _write_image(images, layout, key), layout.plane_keys()):
+        for _ in pool.map(
+            lambda key: _write_plane(images, layout, key, faulty), layout.plane_keys()
+        ):
             pass
     index = images / "Index.idx.xml"
     partial = images / "Index.idx.xml.part"
     with partial.open("w", encoding="utf-8-sig", newline="\r\n") as file:
-        _write_index(file, layout)
+        _write_index(file, layout, faulty)
     return partial.rename(index)
 
 
@@ -62,14 +78,29 @@ def image_name(key: PlaneKey) -> str:
     )
 
 
-def _write_image(images: Path, layout: PlateLayout, key: PlaneKey) -> None:
+def _copy_name(key: PlaneKey) -> str:
+    return image_name(key).replace("fk1", "fk2")
+
+
+def _write_plane(images: Path, layout: PlateLayout, key: PlaneKey, faulty: FaultyPlanes) -> None:
+    if not faulty.is_written(key):
+        return
+    path = images / image_name(key)
+    _write_image(path, layout, key)
+    if key in faulty.duplicated:
+        shutil.copyfile(path, images / _copy_name(key))
+    if key in faulty.truncated:
+        cut_short(path)
+
+
+def _write_image(path: Path, layout: PlateLayout, key: PlaneKey) -> None:
     pixels_per_cm = layout.width / (_FIELD_WIDTH_M * 100)
     description = (
         f'<?xml version="1.0" encoding="utf-8"?>\r\n<TiffImageDescription Version="1" {_HARMONY}>'
         f"<MeasurementID>{_measurement_id(layout)}</MeasurementID></TiffImageDescription>"
     ).encode()
     tifffile.imwrite(
-        images / image_name(key),
+        path,
         expected_plane(layout, key),
         byteorder="<",
         photometric="minisblack",
@@ -88,7 +119,7 @@ def _write_image(images: Path, layout: PlateLayout, key: PlaneKey) -> None:
     )
 
 
-def _write_index(file: TextIO, layout: PlateLayout) -> None:
+def _write_index(file: TextIO, layout: PlateLayout, faulty: FaultyPlanes) -> None:
     rows, columns = layout.plate_shape
     wells = [f"{row + 1:02d}{column + 1:02d}" for row, column in layout.well_positions]
     plate = escape(layout.plate)
@@ -107,7 +138,11 @@ def _write_index(file: TextIO, layout: PlateLayout) -> None:
     file.write("    </Plate>\n  </Plates>\n  <Wells>\n")
     _write_wells(file, layout)
     file.write("  </Wells>\n  <Images>\n")
-    file.writelines(_image_element(layout, key) for key in layout.plane_keys())
+    for key in layout.plane_keys():
+        state = "Failed" if key in faulty.errors else "Ok"
+        file.write(_image_element(layout, key, image_name(key), state))
+        if key in faulty.duplicated:
+            file.write(_image_element(layout, key, _copy_name(key)))
     file.write("  </Images>\n</EvaluationInputData>\n")
 
 
@@ -126,17 +161,17 @@ def _write_wells(file: TextIO, layout: PlateLayout) -> None:
     file.write("    </Well>\n")
 
 
-def _image_element(layout: PlateLayout, key: PlaneKey) -> str:
+def _image_element(layout: PlateLayout, key: PlaneKey, name: str, state: str = "Ok") -> str:
     row, column = well_position(key.well)
-    x, y = _stage_position(layout, key.site)
+    x, y = field_position(layout, key.site, _FIELD_WIDTH_M)
     excitation, emission = _WAVELENGTHS[key.channel % len(_WAVELENGTHS)]
     pixel_m = _FIELD_WIDTH_M / layout.width
     binning = max(1, _CAMERA_PIXELS // layout.width)
     z = key.zplane * _ZSTEP_M
     return f"""    <Image Version="1">
       <id>{_image_id(key)}</id>
-      <State>Ok</State>
-      <URL>{image_name(key)}</URL>
+      <State>{state}</State>
+      <URL>{name}</URL>
       <Row>{row + 1}</Row>
       <Col>{column + 1}</Col>
       <FieldID>{key.site + 1}</FieldID>
@@ -180,8 +215,8 @@ def _image_id(key: PlaneKey) -> str:
     )
 
 
-def _stage_position(layout: PlateLayout, site: int) -> tuple[float, float]:
-    """Give the middle of a field in metres from the middle of the well, Y upwards.
+def field_position(layout: PlateLayout, site: int, field_width: float) -> tuple[float, float]:
+    """Give the middle of a field from the middle of the well, Y upwards.
 
     Fields touch, and are taken row by row, every second row backwards.
     """
@@ -190,8 +225,8 @@ def _stage_position(layout: PlateLayout, site: int) -> tuple[float, float]:
     y, x = divmod(site, across)
     if y % 2:
         x = across - 1 - x
-    height_m = _FIELD_WIDTH_M * layout.height / layout.width
-    return (x - (across - 1) / 2) * _FIELD_WIDTH_M, ((down - 1) / 2 - y) * height_m
+    field_height = field_width * layout.height / layout.width
+    return (x - (across - 1) / 2) * field_width, ((down - 1) / 2 - y) * field_height
 
 
 def _time(layout: PlateLayout, key: PlaneKey) -> datetime:

@@ -74,7 +74,8 @@ def plate(tmp_path: Path) -> Path:
 
 
 def register(imextract: CommandLine, plate: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return imextract("register", plate, "--name", "first", "--pattern", PATTERN, *more)
+    given = ("--name", "first", "--pattern", PATTERN, "--check", "0")
+    return imextract("register", plate, *given, *more)
 
 
 def test_by_hand_what_the_flow_does(imextract: CommandLine, plate: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_dry_run_shows_all_and_touches_nothing(imextract: CommandLine, plate: 
     assert (told["experiment_id"], told["counts"]["planned"]) == (None, 8)
     assert len(told["manifest"]) == 8
     shown = register(imextract, plate, "--dry-run").stdout
-    assert "8 planes of 4 sites in 8 data sets; nothing was written" in shown
+    assert "8 planes of 4 sites in 8 data sets, 0 of them absent; nothing was written" in shown
     assert not (imextract.folder / "ledger.db").exists()
     assert not (imextract.folder / "planes").exists()
 

@@ -16,12 +16,16 @@ from imextract.errors import RegistrationError
 from imextract.readers.bioformats_process import shared_process
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.manifest import Manifest, ManifestRow, SiteKey
+from tests.support import ref_of
 
 # Folders of the shared files that this type is not for.
 NOT_HERE = ("fmi-faim+faim-ipa", "derived", "micro-manager+micro-manager")
 
 
 def build(folder: Path, **options: Any) -> Manifest:
+    # Types of our own would come first; they have their own tests.
+    microscope = None if "pattern" in options else "bioformats"
+    options = {"microscope": microscope, **options}
     return build_manifest(folder, ManifestOptions(**options), Settings())
 
 
@@ -82,13 +86,13 @@ def test_every_known_plane_of_real_files_is_found(
 def planes_of(rows: list[ManifestRow]) -> list[tuple[object, ...]]:
     channels: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for row in rows:
-        names = channels[row.ref.series]
+        names = channels[ref_of(row).series]
         names.setdefault(row.channel, len(names))
     return [
         (
-            row.ref.series,
-            row.ref.plane,
-            (row.zplane, channels[row.ref.series][row.channel], row.tpoint),
+            ref_of(row).series,
+            ref_of(row).plane,
+            (row.zplane, channels[ref_of(row).series][row.channel], row.tpoint),
             (row.height, row.width, row.dtype),
         )
         for row in rows
@@ -169,7 +173,7 @@ def test_all_positions_of_a_micromanager_folder_are_found(
     for file in packed.glob("*.gz"):
         with gzip.open(file) as source, (tmp_path / file.stem).open("wb") as target:
             shutil.copyfileobj(source, target)
-    manifest = build(tmp_path, plate="P")
+    manifest = build(tmp_path, plate="P", microscope="bioformats")
     (data_set,) = manifest.data_sets
     assert data_set.entry.path == "1.4compatTest_3_MMStack_1-Pos_000_000.ome.tif"
     assert len(data_set.companions) == 3
@@ -226,7 +230,7 @@ def test_planes_are_labelled_by_the_order_of_dimensions(tmp_path: Path, order: s
         at = {"Z": row.zplane, "C": int(row.channel.removeprefix("channel_")), "T": row.tpoint}
         first, second, third = tuple(order[2:])
         index = at[first] + sizes[first] * (at[second] + sizes[second] * at[third])
-        assert row.ref.plane == index
+        assert ref_of(row).plane == index
     assert len({key(row) for row in rows}) == 24
 
 
@@ -270,7 +274,7 @@ def test_a_large_plate_has_wells_of_two_letters(tmp_path: Path) -> None:
 def test_samples_of_colour_planes_are_channels(tmp_path: Path) -> None:
     fake(tmp_path, sizeC=6, rgb=3, sizeX=16, sizeY=16)
     rows = list(build(tmp_path).rows())
-    assert [row.ref.plane for row in rows] == list(range(6))
+    assert [ref_of(row).plane for row in rows] == list(range(6))
     assert len({row.channel for row in rows}) == 6
 
 
@@ -314,7 +318,7 @@ def test_a_folder_without_microscope_files_is_an_error(tmp_path: Path) -> None:
 def test_a_companion_file_stands_for_its_images(tmp_path: Path) -> None:
     companion_set(tmp_path, images=3)
     before = times_opened()
-    manifest = build(tmp_path)
+    manifest = build(tmp_path, microscope="bioformats")
     assert times_opened() - before == 2
     (data_set,) = manifest.data_sets
     assert data_set.entry.path == "set.companion.ome"
@@ -326,7 +330,9 @@ def test_an_image_that_an_ome_set_misses_is_named(tmp_path: Path) -> None:
     companion_set(tmp_path, images=3)
     (tmp_path / "t1.tif").unlink()
     with pytest.raises(RegistrationError, match=r"Missing file t1\.tif"):
-        build(tmp_path)
+        build(tmp_path, microscope="bioformats")
+    rows = list(build(tmp_path, microscope="ometiff").rows())
+    assert [row.source_file for row in rows] == ["t0.tif", None, "t2.tif"]
 
 
 def test_an_image_that_an_operetta_plate_misses_is_told(shared_data: Path, tmp_path: Path) -> None:
@@ -386,7 +392,7 @@ def test_stacks_contribute_the_planes_that_their_names_do_not_tell(shared_data: 
     rows = list(build(folder, pattern=r"C(?P<c>\d+)--T(?P<t>\d+)").rows())
     assert len(rows) == 2 * 6 * 50
     assert len({key(row) for row in rows}) == 600
-    last = next(row for row in rows if row.source_file.endswith("C01--T00005.tif"))
+    last = next(row for row in rows if str(row.source_file).endswith("C01--T00005.tif"))
     assert (last.channel, last.tpoint) == ("01", 5)
 
 
@@ -410,6 +416,6 @@ def test_a_movie_is_registered_by_pattern(shared_data: Path) -> None:
 def test_channels_of_a_colour_file_are_its_own(shared_data: Path) -> None:
     folder = shared_data / "haesleinhuepf+BioImageAnalysisNotebooks"
     rows = list(build(folder, pattern=r"_(?P<w>[A-P]\d\d)_s(?P<s>\d+)").rows())
-    assert [(row.site.well, row.channel, row.ref.plane) for row in rows] == [
+    assert [(row.site.well, row.channel, ref_of(row).plane) for row in rows] == [
         ("A02", f"channel_{number}", number) for number in range(3)
     ]

@@ -1,19 +1,36 @@
 """Microscope types: how a folder is read. A new one is a module and a line here."""
 
-from collections.abc import Callable
-from typing import TypeAlias
+from imextract.registration.microscopes import (
+    bioformats,
+    cellvoyager,
+    imagexpress,
+    incell,
+    metamorph,
+    micromanager,
+    ometiff,
+    operetta,
+    pattern,
+    scanr,
+    visiview,
+)
+from imextract.registration.microscopes.protocol import Claim, MicroscopeType
 
-from imextract.config import Settings
-from imextract.registration.files import FoundFiles
-from imextract.registration.manifest import Manifest
-from imextract.registration.microscopes import bioformats, pattern
-from imextract.registration.options import ManifestOptions
+__all__ = ["MICROSCOPES", "ONLY_ON_REQUEST", "Claim", "MicroscopeType"]
 
-__all__ = ["MICROSCOPES", "MicroscopeType"]
-
-MicroscopeType: TypeAlias = Callable[[FoundFiles, ManifestOptions, Settings], Manifest]
-
+# Asked for claims in this order: those with metadata of their own first.
 MICROSCOPES: dict[str, MicroscopeType] = {
-    "bioformats": bioformats.read_folder,
-    "pattern": pattern.read_folder,
+    "imagexpress": imagexpress,
+    "cellvoyager": cellvoyager,
+    "operetta": operetta,
+    "visiview": visiview,
+    "metamorph": metamorph,
+    "micromanager": micromanager,
+    "incell": incell,
+    "ometiff": ometiff,
+    "scanr": scanr,
+    "bioformats": bioformats,
+    "pattern": pattern,
 }
+
+# Types that read whatever they are given, and so are never picked by themselves.
+ONLY_ON_REQUEST = frozenset({"pattern"})

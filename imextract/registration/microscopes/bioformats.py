@@ -1,6 +1,7 @@
 """Everything that Bio-Formats opens, by its OME-XML."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imextract.config import Settings
@@ -15,11 +16,12 @@ from imextract.registration.files import FoundFiles, first_reasons
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.inspected import read_inspection
 from imextract.registration.manifest import DataSet, Manifest, Problem, SiteKey
+from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.options import ManifestOptions
 from imextract.registration.placement import Place, Placement
 
-__all__ = ["read_folder"]
+__all__ = ["claim", "read"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,17 @@ class _Opened:
     ome: Ome
 
 
-def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings) -> Manifest:
+def claim(found: FoundFiles) -> Sequence[Claim]:
+    """Claim all files: what they are is found out by opening them."""
+    return [Claim("", next(iter(found.files)), frozenset(found.files))] if found.files else []
+
+
+def read(
+    found: FoundFiles,
+    claim: Claim,  # noqa: ARG001  all files are claimed
+    options: ManifestOptions,
+    settings: Settings,
+) -> Manifest:
     """Open every data set of a folder, each once and through the right file of it.
 
     Raises

@@ -12,11 +12,13 @@ from imextract.registration.file_names import GROUPS, NamePattern, ParsedName
 from imextract.registration.files import FoundFiles, first_reasons, is_empty
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteInfo, SiteKey
+from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.numbered_file import NumberedFile, open_numbered_file
 from imextract.registration.numbering import Numbering
 from imextract.registration.options import ManifestOptions
+from imextract.registration.patterns import pattern_text
 
-__all__ = ["read_folder"]
+__all__ = ["claim", "read"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,17 @@ class _Named:
     file: NumberedFile
 
 
-def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings) -> Manifest:
+def claim(found: FoundFiles) -> Sequence[Claim]:
+    """Claim all files: the pattern tells which of them are images."""
+    return [Claim("", next(iter(found.files)), frozenset(found.files))] if found.files else []
+
+
+def read(
+    found: FoundFiles,
+    claim: Claim,  # noqa: ARG001  all files are claimed
+    options: ManifestOptions,
+    settings: Settings,
+) -> Manifest:
     """Read every file whose name the pattern matches.
 
     Raises
@@ -43,7 +55,7 @@ def read_folder(found: FoundFiles, options: ManifestOptions, settings: Settings)
     """
     if options.pattern is None:
         raise RegistrationError("microscope type 'pattern' needs a pattern; give --pattern REGEX")
-    pattern = NamePattern(options.pattern)
+    pattern = NamePattern(pattern_text(options.pattern))
     manifest = Manifest(found.folder, "pattern", problems=list(found.problems))
     names = _match_names(found, pattern, manifest.problems)
     named = _open_files(found, names, manifest.problems, settings)

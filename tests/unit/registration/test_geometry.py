@@ -1,9 +1,11 @@
+import cmath
 import itertools
+import math
 import random
 
 import pytest
 
-from imextract.registration.geometry import grid_positions
+from imextract.registration.geometry import grid_positions, same_places
 
 
 def lattice(
@@ -58,3 +60,21 @@ def test_sites_that_positions_do_not_tell_apart_stand_in_a_row(
     positions: list[tuple[float, float] | None],
 ) -> None:
     assert grid_positions(positions) == [(0, 0), (0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize("degrees", [-15, -5, -2, 1, 3, 7, 12, 18])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 9), (9, 1), (3, 3), (5, 7), (8, 8)])
+def test_a_turned_grid_is_turned_back(rows: int, columns: int, degrees: float) -> None:
+    turn = cmath.exp(1j * math.radians(degrees))
+    straight = lattice(rows, columns, (650.0, 430.0), jitter=10)
+    turned = [complex(*position) * turn for position in straight]
+    cells = grid_positions([(position.real, position.imag) for position in turned])
+    assert cells == list(itertools.product(range(rows), range(columns)))
+
+
+def test_sites_at_the_same_place_are_found() -> None:
+    positions: list[tuple[float, float] | None] = [*lattice(2, 3, (100.0, 80.0))]
+    assert same_places(positions) is None
+    assert same_places([*positions, (positions[4] or (0, 0))]) == (4, 6)
+    assert same_places([(0.0, 0.0), (0.0, 0.0)]) == (0, 1)
+    assert same_places([None, (0.0, 0.0), (0.0, 0.0)]) is None

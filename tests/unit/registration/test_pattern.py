@@ -8,8 +8,10 @@ import tifffile
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError
+from imextract.planes import PlaneRef
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.manifest import Manifest, SiteInfo, SiteKey
+from imextract.registration.patterns import NAMED_PATTERNS
 
 
 def write(path: Path, shape: tuple[int, int] = (5, 7), dtype: str = "uint16") -> Path:
@@ -42,11 +44,7 @@ def test_every_group_finds_its_place(tmp_path: Path) -> None:
         (SiteKey("P", "B12", 0), "GFP"),
     ]
     first = rows[0]
-    assert (first.source_file, first.ref.series, first.ref.plane) == (
-        "A01_s3_DAPI_z10_t5.tif",
-        0,
-        0,
-    )
+    assert first.source == ("A01_s3_DAPI_z10_t5.tif", PlaneRef(0, 0))
     assert (first.height, first.width, first.dtype) == (5, 7, "uint16")
     assert (first.zplane, first.tpoint, first.acquisition) == (0, 0, "acquisition_0")
     assert {data_set.reader for data_set in manifest.data_sets} == {"tifffile"}
@@ -148,7 +146,8 @@ def test_nothing_but_damaged_files_is_an_error(tmp_path: Path) -> None:
     [
         (ManifestOptions(microscope="pattern"), "needs a pattern"),
         (ManifestOptions(microscope="bioformats", pattern="(?P<w>.)"), "leave one of them out"),
-        (ManifestOptions(microscope="opera"), "expected one of bioformats, pattern"),
+        (ManifestOptions(microscope="camera"), "expected one of bioformats, .*pattern"),
+        (ManifestOptions(pattern="cellprofile-sbs"), "the ready ones are .*cellprofiler-sbs"),
         (ManifestOptions(cycle=-1), "from 0"),
     ],
 )
@@ -175,3 +174,31 @@ def test_types_are_named_in_native_order(tmp_path: Path, dtype: str, order: str)
     manifest = build(tmp_path, r"s(?P<s>\d)")
     assert [row.dtype for row in manifest.rows()] == [dtype]
     assert manifest.data_sets[0].reader == "tifffile"
+
+
+READY = [
+    ("bbbc021", "Week1_150607_B02_s1_w107447158-AC92-4844-8584-3FB7D7AF9AA9.tif", "B02", "1"),
+    ("cellprofiler-human", "AS_09125_050116030001_D03f00d0.tif", "D03", "0"),
+    ("cellprofiler-sbs", "Channel1-01-A-01.tif", "A01", "1"),
+    ("harmony", "r03c04f01p01-ch1sk1fk1fl1.tiff", "C04", "1"),
+    ("incell", "B - 3(fld 1 wv DAPI - DAPI z 1 t 1).tif", "B03", "DAPI - DAPI"),
+    ("ixm", "IXMtest_A02_s9.tif", "A02", "1"),
+    ("mitocheck", "EMBO--empty--empty--W0002--P001--T00000--Z000--C.tif", "A02", "C"),
+    ("opera", "002003001001004.tif", "B03", "004"),
+    ("scanr", "--W00001--P00001--Z00000--T00000--cherry.tif", "A01", "cherry"),
+    ("w-p-z-t", "--W00002--P00001--Z00000--T00000--cherry.tif", "A02", "cherry"),
+    ("yokogawa", "P_D03_T0001F001L01A01Z01C02.tif", "D03", "C02"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "name", "well", "channel"), READY)
+def test_ready_patterns_read_the_names_they_are_for(
+    tmp_path: Path, pattern: str, name: str, well: str, channel: str
+) -> None:
+    write(tmp_path / name)
+    (row,) = build(tmp_path, pattern).rows()
+    assert (row.site.well, row.channel) == (well, channel)
+
+
+def test_every_ready_pattern_is_tested() -> None:
+    assert {pattern for pattern, *_ in READY} == NAMED_PATTERNS.keys()

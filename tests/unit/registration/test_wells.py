@@ -11,7 +11,14 @@ from imextract.registration.wells import (
 
 @pytest.mark.parametrize(
     ("row", "column", "name"),
-    [(0, 0, "A01"), (15, 23, "P24"), (25, 9, "Z10"), (26, 0, "AA01"), (31, 47, "AF48")],
+    [
+        (0, 0, "A01"),
+        (15, 23, "P24"),
+        (25, 9, "Z10"),
+        (26, 0, "AA01"),
+        (31, 47, "AF48"),
+        (47, 71, "AV72"),
+    ],
 )
 def test_wells_are_named_as_printed_on_plates(row: int, column: int, name: str) -> None:
     assert well_name(row, column) == name
@@ -26,7 +33,7 @@ def test_common_spellings_are_understood(text: str, well: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "A", "1", "01", "A0", "A00", "A49", "AG01", "Z99", "ZZ9", "A001", "A1 ", "Ä1"],
+    ["", "A", "1", "01", "A0", "A00", "A73", "AW01", "Z99", "ZZ9", "A001", "A1 ", "Ä1"],
 )
 def test_what_is_no_well_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
@@ -34,10 +41,10 @@ def test_what_is_no_well_is_refused(text: str) -> None:
     assert not is_well_name(text)
 
 
-def test_rows_of_letters_end_with_a_1536_well_plate() -> None:
-    assert row_index("AF") == LAST_ROW
-    with pytest.raises(ValueError, match="A to AF"):
-        row_index("AG")
+def test_rows_of_letters_end_with_a_3456_well_plate() -> None:
+    assert row_index("AV") == LAST_ROW
+    with pytest.raises(ValueError, match="A to AV"):
+        row_index("AW")
 
 
 @pytest.mark.parametrize(("row", "column"), [(-1, 0), (0, -1)])

@@ -1,0 +1,207 @@
+"""PerkinElmer and Revvity Operetta and Opera Phenix, by the index that Harmony writes.
+
+The index names the TIFF of every plane, so that no image needs opening to know
+what it is. See docs/microscopes/operetta.md.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from imextract.config import Settings
+from imextract.registration.channels import distinct
+from imextract.registration.files import FoundFiles
+from imextract.registration.indexed_images import (
+    is_tiff_name,
+    named_files,
+    ranks,
+    unnamed_problems,
+    well_of,
+)
+from imextract.registration.manifest import ChannelInfo, Manifest, Problem
+from imextract.registration.microscopes.operetta_index import (
+    HarmonyIndex,
+    is_harmony_index,
+    read_index,
+)
+from imextract.registration.microscopes.protocol import Claim
+from imextract.registration.options import ManifestOptions
+from imextract.registration.plane_files import PlaneFile, manifest_of_planes
+from imextract.registration.vendor_xml import joined, read_head, read_text
+
+__all__ = ["claim", "read"]
+
+_NAME = "operetta"
+# The best first: Harmony writes the first, newer ones the second; the third
+# names images that another measurement holds.
+_INDEX_NAMES = ("index.idx.xml", "index.xml", "index.ref.xml")
+# Beside the folder of images, and without images.
+_COMPANION_FOLDERS = frozenset({"assaylayout", "ffc_profile", "flatfieldcorrection"})
+_URL = re.compile(rb"<(?:[A-Za-z]+:)?URL(?:\s[^>]*)?>(?P<name>[^<]*)<")
+_OK_STATES = frozenset({"", "ok"})
+_MOST_NAMED = 10
+
+
+def claim(found: FoundFiles) -> Sequence[Claim]:
+    """Claim the folders that hold an index of Harmony."""
+    indices: defaultdict[str, list[str]] = defaultdict(list)
+    for path in found.files:
+        folder, _, name = path.rpartition("/")
+        if name.lower() in _INDEX_NAMES and _is_index(found, path):
+            indices[folder].append(path)
+    return [_claim(found, folder, paths) for folder, paths in indices.items()]
+
+
+def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Settings) -> Manifest:
+    """Read a plate by its index.
+
+    Raises
+    ------
+    RegistrationError, SourceFileError
+        If the index cannot be read or is of no known version.
+    """
+    index = read_index(found.folder / claim.entry)
+    problems = [*_plate_problems(claim, index), *_state_problems(found, claim, index)]
+    named = {joined(claim.root, image.url) for image in index.images}
+    tiffs = filter(is_tiff_name, found.files)
+    problems.extend(unnamed_problems(claim.entry, tiffs, named))
+    channels = _channels(index)
+    return manifest_of_planes(
+        found,
+        _NAME,
+        _planes(claim, index, channels, index.plate or claim.root or found.name),
+        acquisition=None,
+        options=options,
+        settings=settings,
+        channels=list(channels.values()),
+        metadata=[claim.entry, *sorted(_metadata(claim) - {claim.entry})],
+        metadata_text=read_text(found.folder / claim.entry),
+        problems=problems,
+        y_grows_up=True,
+    )
+
+
+def _is_index(found: FoundFiles, path: str) -> bool:
+    # A name of its own is enough: what is wrong with the file, reading it tells.
+    is_own_name = path.lower().endswith(".idx.xml")
+    return is_own_name or is_harmony_index(read_head(found.folder / path))
+
+
+def _claim(found: FoundFiles, folder: str, indices: list[str]) -> Claim:
+    def rank(path: str) -> tuple[int, str]:
+        return _INDEX_NAMES.index(path.rpartition("/")[2].lower()), path
+
+    entry = min(indices, key=rank)
+    files = {*indices, *named_files(found, entry, _URL)}
+    # Bio-Formats takes any TIFF beside an index for the whole plate.
+    files.update(
+        path for path in found.files if path.rpartition("/")[0] == folder and is_tiff_name(path)
+    )
+    files.update(_companions(found, folder))
+    return Claim(folder, entry, frozenset(files))
+
+
+def _companions(found: FoundFiles, folder: str) -> Iterator[str]:
+    """Give the files without images in the other folders of a measurement."""
+    measurement, _, name = folder.rpartition("/")
+    if name.lower() != "images":
+        return
+    start = f"{measurement}/" if measurement else ""
+    for path in found.files:
+        below, _, _ = path.removeprefix(start).partition("/")
+        if path.startswith(start) and below.lower() in _COMPANION_FOLDERS:
+            yield path
+
+
+def _metadata(claim: Claim) -> set[str]:
+    return {path for path in claim.files if not is_tiff_name(path)}
+
+
+def _channels(index: HarmonyIndex) -> dict[int, ChannelInfo]:
+    """Give the channels by their number, with distinct names."""
+    numbers = sorted(index.channels)
+    names = distinct(index.channels[number].name or f"channel_{number}" for number in numbers)
+    return {
+        number: ChannelInfo(
+            name, index.channels[number].excitation_nm, index.channels[number].emission_nm
+        )
+        for number, name in zip(numbers, names, strict=True)
+    }
+
+
+def _planes(
+    claim: Claim, index: HarmonyIndex, channels: dict[int, ChannelInfo], plate: str
+) -> Iterator[PlaneFile]:
+    sites = ranks(image.field for image in index.images)
+    tpoints = ranks(image.tpoint for image in index.images)
+    zplanes = ranks(image.plane for image in index.images)
+    steps = _z_steps(index)
+    for image in index.images:
+        yield PlaneFile(
+            plate=plate,
+            well=well_of(claim.entry, image.row, image.column, image.url),
+            site=sites[image.field],
+            channel=channels[image.channel].name,
+            tpoint=tpoints[image.tpoint],
+            zplane=zplanes[image.plane],
+            # A plane that was not recorded has no name.
+            path=joined(claim.root, image.url) if image.url else None,
+            pixel_size_x_um=image.pixel_size_x_um,
+            pixel_size_y_um=image.pixel_size_y_um,
+            pixel_size_z_um=steps.get((image.row, image.column, image.field)),
+            stage_x_um=image.position_x_um,
+            stage_y_um=image.position_y_um,
+            stage_z_um=image.position_z_um,
+            time_stamp_s=image.offset_s,
+            exposure_ms=None if image.exposure_s is None else image.exposure_s * 1000,
+        )
+
+
+def _z_steps(index: HarmonyIndex) -> dict[tuple[int, int, int], float]:
+    """Give the distance of the planes of each field, from the first and the last one."""
+    ends: dict[tuple[int, int, int], list[tuple[int, float]]] = {}
+    numbers: defaultdict[tuple[int, int, int], set[int]] = defaultdict(set)
+    for image in index.images:
+        if image.position_z_um is None:
+            continue
+        key = image.row, image.column, image.field
+        here = image.plane, image.position_z_um
+        first, last = ends.setdefault(key, [here, here])
+        ends[key] = [min(first, here), max(last, here)]
+        numbers[key].add(image.plane)
+    return {
+        key: abs(last[1] - first[1]) / (len(numbers[key]) - 1)
+        for key, (first, last) in ends.items()
+        if len(numbers[key]) > 1 and last[1] != first[1]
+    }
+
+
+def _plate_problems(claim: Claim, index: HarmonyIndex) -> Iterator[Problem]:
+    rows, columns = index.rows, index.columns
+    if rows is None or columns is None:
+        return
+    outside = sorted(
+        {(one.row, one.column) for one in index.images if one.row > rows or one.column > columns}
+    )
+    if outside:
+        row, column = outside[0]
+        text = (
+            f"{len(outside)} wells lie outside the plate of {rows} rows and {columns} columns, "
+            f"such as row {row}, column {column}; correct PlateRows and PlateColumns"
+        )
+        yield Problem("error", claim.entry, text)
+
+
+def _state_problems(found: FoundFiles, claim: Claim, index: HarmonyIndex) -> Iterator[Problem]:
+    """Name the planes that the microscope says went wrong, and that are there all the same."""
+    doubtful = [
+        image
+        for image in index.images
+        if image.state.lower() not in _OK_STATES and joined(claim.root, image.url) in found.files
+    ]
+    for image in doubtful[:_MOST_NAMED]:
+        text = f"is there, though the microscope calls it {image.state!r}; look at the image"
+        yield Problem("warning", joined(claim.root, image.url), text)
+    if len(doubtful) > _MOST_NAMED:
+        more = len(doubtful) - _MOST_NAMED
+        yield Problem("warning", claim.entry, f"{more} more images are in a state other than 'Ok'")

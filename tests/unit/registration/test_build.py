@@ -1,0 +1,186 @@
+"""From a folder to one manifest: who claims what, and what is told of the rest."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from imextract.config import Settings
+from imextract.errors import RegistrationError
+from imextract.registration import build as building
+from imextract.registration.build import build_manifest
+from imextract.registration.files import FoundFiles
+from imextract.registration.manifest import ChannelInfo, Manifest
+from imextract.registration.microscopes import MICROSCOPES, Claim, MicroscopeType
+from imextract.registration.options import ManifestOptions
+from imextract.registration.plane_files import PlaneFile, manifest_of_planes
+from tests.support import noise, write_tiff
+
+
+class Toy:
+    """A type whose folders each hold a file `NAME.list`, with a line per image."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def claim(self, found: FoundFiles) -> Sequence[Claim]:
+        lists = [path for path in found.files if path.endswith(f"{self.name}.list")]
+        return [
+            Claim(
+                root := path.rpartition("/")[0],
+                path,
+                frozenset(other for other in found.files if other.rpartition("/")[0] == root),
+            )
+            for path in lists
+        ]
+
+    def read(
+        self, found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Settings
+    ) -> Manifest:
+        names = (found.folder / claim.entry).read_text().splitlines()
+        if not names:
+            raise RegistrationError(f"{claim.entry}: lists nothing")
+        folder = f"{claim.root}/" if claim.root else ""
+        listed = [
+            PlaneFile("P", "A01", site, "C", 0, 0, folder + name) for site, name in enumerate(names)
+        ]
+        return manifest_of_planes(
+            found, self.name, listed, acquisition=None, options=options, settings=settings,
+            channels=[ChannelInfo("C")],
+        )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    types: dict[str, MicroscopeType] = {"toy": Toy("toy"), "doll": Toy("doll")}
+    types |= {name: MICROSCOPES[name] for name in ("bioformats", "pattern")}
+    monkeypatch.setattr(building, "MICROSCOPES", types)
+
+
+def plate(folder: Path, kind: str = "toy", names: Sequence[str] = ("a.tif", "b.tif")) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{kind}.list").write_text("\n".join(names))
+    for number, name in enumerate(names):
+        write_tiff(folder / name, noise(6, 8, seed=number))
+    return folder
+
+
+def build(folder: Path, **options: object) -> Manifest:
+    return build_manifest(folder, ManifestOptions(**options), Settings())  # type: ignore[arg-type]  # names of fields
+
+
+def warnings(made: Manifest) -> list[tuple[str | None, str]]:
+    return [(problem.file, problem.text) for problem in made.problems]
+
+
+def test_a_type_is_picked_by_what_it_claims(tmp_path: Path) -> None:
+    made = build(plate(tmp_path / "plate"))
+    assert made.microscope_type == "toy"
+    assert [row.source_file for row in made.rows()] == ["a.tif", "b.tif"]
+    assert made.problems == []
+
+
+def test_what_nobody_claims_is_told(tmp_path: Path) -> None:
+    folder = plate(tmp_path / "all" / "plate").parent
+    (folder / "notes.txt").write_text("a note")
+    (folder / "more.txt").write_text("a note")
+    made = build(folder)
+    assert made.microscope_type == "toy"
+    ((file, text),) = warnings(made)
+    assert file == "more.txt"
+    assert text.startswith("this file and 1 more files: no microscope type claims them")
+
+
+def test_types_in_one_tree_are_all_registered_and_told(tmp_path: Path) -> None:
+    plate(tmp_path / "one")
+    plate(tmp_path / "two", "doll")
+    made = build(tmp_path)
+    assert made.microscope_type == "toy + doll"
+    assert len(list(made.rows())) == 4
+    assert "several microscope types: toy, doll" in warnings(made)[0][1]
+    only = build(tmp_path, microscope="doll")
+    assert {row.source_file for row in only.rows()} == {"two/a.tif", "two/b.tif"}
+
+
+def test_acquisitions_of_one_plate_are_kept_apart(tmp_path: Path) -> None:
+    plate(tmp_path / "one")
+    plate(tmp_path / "two")
+    made = build(tmp_path)
+    assert [(row.acquisition, row.source_file) for row in made.rows()] == [
+        ("acquisition_0", "one/a.tif"),
+        ("acquisition_0", "one/b.tif"),
+        ("acquisition_1", "two/a.tif"),
+        ("acquisition_1", "two/b.tif"),
+    ]
+    assert len(made.sites) == 2
+    assert made.problems == []
+
+
+def test_a_claim_that_cannot_be_read_is_an_error_and_others_go_on(tmp_path: Path) -> None:
+    plate(tmp_path / "good")
+    plate(tmp_path / "bad", names=())
+    made = build(tmp_path)
+    assert [problem.severity for problem in made.problems] == ["error"]
+    assert made.problems[0].file == "bad/toy.list"
+    assert len(list(made.rows())) == 2
+
+
+def test_a_lone_claim_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    plate(tmp_path / "bad", names=())
+    with pytest.raises(RegistrationError, match=r"bad/toy\.list: lists nothing$"):
+        build(tmp_path)
+
+
+def test_a_type_that_claims_nothing_is_refused_on_request(tmp_path: Path) -> None:
+    with pytest.raises(RegistrationError, match=r"nothing in it was written by .*'doll'"):
+        build(plate(tmp_path / "plate"), microscope="doll")
+
+
+def test_images_that_nobody_claims_are_left_to_bioformats(tmp_path: Path) -> None:
+    plate(tmp_path / "plate")
+    write_tiff(tmp_path / "beside.tif", noise(4, 5))
+    made = build(tmp_path)
+    assert made.microscope_type == "toy + bioformats"
+    assert {row.source_file for row in made.rows()} == {
+        "plate/a.tif",
+        "plate/b.tif",
+        "beside.tif",
+    }
+
+
+def test_names_alike_but_for_case_are_told(tmp_path: Path) -> None:
+    made = build(plate(tmp_path / "plate", names=("a.tif", "A.tif")))
+    ((file, text),) = warnings(made)
+    assert {file, text.split()[3].rstrip(",")} == {"a.tif", "A.tif"}
+    assert len(list(made.rows())) == 2
+
+
+def test_files_that_are_still_copied_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = plate(tmp_path / "plate", names=("a.tif", "b.tif", "c.tif"))
+
+    class Slow(Toy):
+        def read(self, *given: object) -> Manifest:
+            made = super().read(*given)  # type: ignore[arg-type]  # handed on
+            with (folder / "a.tif").open("ab") as stream:
+                stream.write(b"more")
+            (folder / "b.tif").unlink()
+            shutil.copy(folder / "c.tif", folder / "d.tif")
+            return made
+
+    monkeypatch.setattr(building, "MICROSCOPES", {"toy": Slow("toy")})
+    found = dict(warnings(build(folder)))
+    assert found.keys() == {"a.tif", "b.tif", "d.tif"}
+    assert "was written to while" in found["a.tif"]
+    assert "went while" in found["b.tif"]
+    assert "came while" in found["d.tif"]
+
+
+def test_a_layout_places_the_sites(tmp_path: Path) -> None:
+    folder = plate(tmp_path / "plate", names=("a.tif", "b.tif", "c.tif"))
+    made = build(folder, layout="vertical", rows=2)
+    assert [(site.y, site.x) for site in made.sites.values()] == [(0, 0), (1, 0), (0, 1)]
+    with pytest.raises(RegistrationError, match="give --layout too"):
+        build(folder, rows=2)
