@@ -33,6 +33,14 @@ class SlurmJobs(SLURMCluster):
 
     verdict: str | None = None
 
+    async def _close(self) -> None:
+        await super()._close()  # type: ignore[no-untyped-call]
+        # Left to themselves they stay behind when a run fails.
+        for name in ("ca_file", "cert", "key"):
+            certificate = vars(self).pop(f"_job_{name}", None)
+            if certificate is not None:
+                certificate.close()  # a temporary file: it is gone then
+
 
 class JobKeeper(Adaptive):
     """Replaces jobs that have ended, and gives up where none gets as far as a worker.
