@@ -15,10 +15,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
 import imextract
-from flows.jobs import JobKeeper, SlurmJobs
 from imextract.errors import ConfigError
 
-__all__ = ["WorkerSize", "api_for_workers", "connect", "runner_settings"]
+__all__ = ["WorkerSize", "api_for_workers", "connect", "require_workers", "runner_settings"]
 
 SETTINGS_FOLDER = Path(__file__).parents[1] / "deployments"
 
@@ -96,6 +95,23 @@ def connect(runner: DaskTaskRunner) -> None:
         ) from error
 
 
+def require_workers(cluster: object) -> None:
+    """Make sure that there is something to wait for.
+
+    Raises
+    ------
+    ConfigError
+        If a cluster of SLURM jobs has found that none can be had.
+    """
+    # Of `flows.jobs.SlurmJobs`, which is not to be imported here.
+    verdict = getattr(cluster, "verdict", None)
+    if verdict:
+        raise ConfigError(
+            f"cluster='slurm': no worker can be had; {verdict}; correct "
+            "deployments/slurm.yaml or the run's parameters and run again"
+        )
+
+
 @contextmanager
 def api_for_workers() -> Iterator[None]:
     """Let tasks in worker processes talk to the Prefect API that this flow talks to.
@@ -130,7 +146,7 @@ def _slurm(size: WorkerSize) -> dict[str, Any]:
     settings = _site_settings("slurm")
     prologue = [f"export {name}={shlex.quote(value)}" for name, value in size.environment.items()]
     return {
-        "cluster_class": SlurmJobs,
+        "cluster_class": "flows.jobs.SlurmJobs",
         "cluster_kwargs": {
             **settings,
             "processes": 1,
@@ -140,11 +156,7 @@ def _slurm(size: WorkerSize) -> dict[str, Any]:
             "walltime": size.duration,
             "job_script_prologue": [*prologue, *settings.get("job_script_prologue", [])],
         },
-        "adapt_kwargs": {
-            "Adaptive": JobKeeper,
-            "minimum": size.workers,
-            "maximum": size.workers,
-        },
+        "adapt_kwargs": {"minimum": size.workers, "maximum": size.workers},
     }
 
 

@@ -1,4 +1,9 @@
-"""Dask workers in SLURM jobs, kept at their number."""
+"""Dask workers in SLURM jobs, kept at their number.
+
+To be imported by name, by the flow's own process alone: dask-jobqueue 0.9
+takes over SIGINT when it is imported, which fails outside the main thread;
+there Dask's schedulers and workers import what they unpickle.
+"""
 
 import logging
 import os
@@ -9,9 +14,7 @@ from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 from distributed import Status
 from distributed.deploy.adaptive import Adaptive
 
-from imextract.errors import ConfigError
-
-__all__ = ["JobKeeper", "SlurmJobs", "require_jobs"]
+__all__ = ["JobKeeper", "SlurmJobs"]
 
 logger = logging.getLogger("imextract.flow")
 
@@ -32,6 +35,19 @@ class SlurmJobs(SLURMCluster):
     """
 
     verdict: str | None = None
+
+    def adapt(self, *, minimum: int, maximum: int) -> Adaptive:  # type: ignore[override]
+        """Keep as many jobs as are asked for."""
+        keeper: Adaptive = super().adapt(Adaptive=JobKeeper, minimum=minimum, maximum=maximum)
+        return keeper
+
+    async def _close(self) -> None:
+        await super()._close()  # type: ignore[no-untyped-call]
+        # Left to themselves they stay behind when a run fails.
+        for name in ("ca_file", "cert", "key"):
+            certificate = vars(self).pop(f"_job_{name}", None)
+            if certificate is not None:
+                certificate.close()  # a temporary file: it is gone then
 
 
 class JobKeeper(Adaptive):
@@ -90,21 +106,6 @@ class JobKeeper(Adaptive):
                 _forget(cluster, name)
             return f"sbatch takes no job: {_last_line(str(error))}"
         return None
-
-
-def require_jobs(cluster: object) -> None:
-    """Make sure that there is something to wait for, if a cluster is one of SLURM jobs.
-
-    Raises
-    ------
-    ConfigError
-        If no job can be had.
-    """
-    if isinstance(cluster, SlurmJobs) and cluster.verdict:
-        raise ConfigError(
-            f"cluster='slurm': no worker can be had; {cluster.verdict}; correct "
-            "deployments/slurm.yaml or the run's parameters and run again"
-        )
 
 
 async def _squeue() -> set[str]:

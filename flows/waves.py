@@ -10,7 +10,7 @@ from distributed import Future, KilledWorker, as_completed
 from prefect import unmapped
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
-from flows.jobs import require_jobs
+from flows.cluster import require_workers
 from imextract.batches import BatchResult, RunBatch
 from tasks.extract import extract
 
@@ -68,7 +68,7 @@ def _as_completed(runner: DaskTaskRunner, futures: list["Future[Any]"]) -> Itera
     completed: Any = as_completed(futures, loop=runner.client.loop)  # type: ignore[no-untyped-call]
     while completed.count():
         while not completed.has_ready():
-            require_jobs(runner.client.cluster)
+            require_workers(runner.client.cluster)
             sleep(0.1)
         yield next(completed)
 

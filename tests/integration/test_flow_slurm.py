@@ -74,7 +74,9 @@ def test_a_run_survives_the_loss_of_all_its_jobs(deployed: Deployed, cluster: Sl
 def test_nobody_waits_where_no_job_gets_as_far_as_a_worker(
     cluster: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: str, reason: str
 ) -> None:
-    (tmp_path / "slurm.yaml").write_text(f"{site}\nlog_directory: {tmp_path}\n")
+    (tmp_path / "slurm.yaml").write_text(
+        f"{site}\nlog_directory: {tmp_path}\nsecurity: true\nshared_temp_directory: {tmp_path}\n"
+    )
     monkeypatch.setattr(flows.cluster, "SETTINGS_FOLDER", tmp_path)
     monkeypatch.setattr(jobs, "LOOK_EVERY_S", 1.0)
     for name, value in cluster.environment.items():
@@ -85,8 +87,10 @@ def test_nobody_waits_where_no_job_gets_as_far_as_a_worker(
         future = runner.client.submit(abs, -1)
         with pytest.raises(ConfigError, match=reason):
             list(waves._as_completed(runner, [future]))
+        assert len(list(tmp_path.glob(".dask-jobqueue.*"))) == 3
 
     assert cluster.jobs() == []
+    assert list(tmp_path.glob(".dask-jobqueue.*")) == []
 
 
 def _leading_to(cluster: Slurm) -> list[str]:

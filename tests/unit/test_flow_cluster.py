@@ -1,5 +1,7 @@
 """From a run's parameters to a Dask cluster."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from flows import cluster
 from flows.cluster import WorkerSize, connect, runner_settings
 from imextract.errors import ConfigError
 
+CHECKOUT = Path(__file__).parents[2]
 SIZE = WorkerSize(workers=3, cores=2, memory_mb=4000, duration="01:30:00")
 
 
@@ -95,6 +98,17 @@ def test_only_our_own_workers_may_talk_to_the_scheduler_of_a_run_on_slurm() -> N
     given = runner_settings("slurm", SIZE)["cluster_kwargs"]
     assert given["security"] is True
     assert given["scheduler_options"]["dashboard_address"].startswith("127.0.0.1:")
+
+
+def test_a_worker_imports_nothing_that_takes_over_its_signals() -> None:
+    # As a Dask scheduler or worker imports our modules: outside the main thread.
+    code = (
+        "import sys, threading;"
+        "t = threading.Thread(target=__import__, args=['flows.extraction']);"
+        "t.start(); t.join();"
+        "sys.exit('flows.extraction' not in sys.modules or 'dask_jobqueue' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=False).returncode == 0
 
 
 def test_an_address_without_scheduler_is_named() -> None:
