@@ -97,7 +97,11 @@ def million(planes: int, files: int) -> Manifest:
 
 def register_plate(folder: Path) -> int:
     settings = Settings(database_url=f"sqlite:///{folder.parent / 'plate.db'}")
-    request = RegistrationRequest(folder=folder, name="plate", pattern=PATTERN,)
+    request = RegistrationRequest(
+        folder=folder,
+        name="plate",
+        pattern=PATTERN,
+    )
     return sum(register_folder(request, settings).counts.values())
 
 
