@@ -19,7 +19,7 @@ from imextract.registration.manifest import Manifest, Problem
 from imextract.registration.merge import merge_manifests
 from imextract.registration.microscopes import MICROSCOPES, ONLY_ON_REQUEST, Claim
 from imextract.registration.options import ManifestOptions
-from imextract.registration.suffixes import is_likely_image
+from imextract.registration.suffixes import is_likely_image, is_never_opened
 
 __all__ = ["ManifestOptions", "build_manifest"]
 
@@ -150,7 +150,9 @@ def _read_rest(
     rest = _unclaimed(found)
     if not rest.files:
         return
-    if claims and not any(map(is_likely_image, rest.files)):
+    if claims and not any(
+        is_likely_image(path) and not is_never_opened(path) for path in rest.files
+    ):
         problems.append(_nobodys(list(rest.files)))
         return
     try:

@@ -84,12 +84,13 @@ def test_a_type_is_picked_by_what_it_claims(tmp_path: Path) -> None:
 def test_what_nobody_claims_is_told(tmp_path: Path) -> None:
     folder = plate(tmp_path / "all" / "plate").parent
     (folder / "notes.txt").write_text("a note")
-    (folder / "more.txt").write_text("a note")
+    (folder / "more.log").write_text("a note")
     made = build(folder)
     assert made.microscope_type == "toy"
     ((file, text),) = warnings(made)
-    assert file == "more.txt"
-    assert text.startswith("this file and 1 more files: no microscope type claims them")
+    assert file == "more.log"
+    # Without a reason: Bio-Formats was not even asked.
+    assert text == "this file and 1 more files: no microscope type claims them, left out"
 
 
 def test_types_in_one_tree_are_all_registered_and_told(tmp_path: Path) -> None:
