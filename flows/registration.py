@@ -9,11 +9,13 @@ from prefect.events import emit_event
 from pydantic import Field
 
 from flows.parameters import ExperimentId
+from imextract.registration.layouts import Layout
 from imextract.registration.register import RegistrationRequest, RegistrationResult
 from tasks.register import register_planes
 
 __all__ = ["EVENT", "register"]
 
+Count = Annotated[int, Field(ge=1, le=10_000)]
 EVENT = "imextract.experiment.registered"
 MAX_ROWS = 500
 
@@ -28,6 +30,11 @@ def register(
     cycle: Annotated[int, Field(ge=0)] = 0,
     microscope: str | None = None,
     pattern: str | None = None,
+    layout: Layout | None = None,
+    rows: Count | None = None,
+    columns: Count | None = None,
+    check: Annotated[int, Field(ge=0, le=1_000_000)] = 5,
+    manifest: Path | None = None,
     projection: Literal["max"] | None = None,
     dry_run: bool = False,
 ) -> dict[str, int | None]:
@@ -41,7 +48,14 @@ def register(
         acquisition: Name of the acquisition, where the files do not tell.
         cycle: Multiplexing cycle, zero-based.
         microscope: Microscope type; empty to find out.
-        pattern: Regular expression with named groups (w, s, c, z, t) for plain numbered files.
+        pattern: Regular expression with named groups (w, s, c, z, t) for plain numbered files,
+            or the name of a ready one.
+        layout: How the stage went over the sites of a well, where the files do not tell.
+        rows: Rows of the layout.
+        columns: Columns of the layout.
+        check: Compare this many planes of each acquisition with Bio-Formats; 0 for none.
+        manifest: CSV file of the planes, corrected, in place of what the folder tells; a dry
+            run writes it where there is none.
         projection: max stores the maximum projection of each z-stack; empty keeps every plane.
         dry_run: Report the planes and problems of the folder, write nothing.
     """
@@ -54,6 +68,11 @@ def register(
         cycle=cycle,
         microscope=microscope,
         pattern=pattern,
+        layout=layout,
+        rows=rows,
+        columns=columns,
+        check=check,
+        manifest=manifest,
         projection=projection,
         dry_run=dry_run,
     )

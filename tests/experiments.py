@@ -1,7 +1,7 @@
 """Small experiments of real TIFF files, registered without Bio-Formats."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -127,11 +127,15 @@ def make_experiment(
     *,
     projects: bool = False,
     settings: Settings | None = None,
+    lacks_first: bool = False,
     name: str = "small",
 ) -> SmallExperiment:
     """Write and register a folder of TIFF files."""
     settings = settings or settings_in(folder)
     manifest = make_folder(folder / "originals", sites, zplanes)
+    if lacks_first:
+        (held,) = (group for group in manifest.row_groups if isinstance(group, Rows))
+        held.held[0] = replace(held.held[0], source_file=None, ref=None)
     database = Database(settings.database_url)
     database.prepare()
     with database.transaction() as session:

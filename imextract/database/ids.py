@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from imextract.database.models import Base
@@ -28,10 +28,21 @@ class Ids:
         if not self._is_sqlite:
             return self._drawn(model, count)
         if model not in self._next:
-            self._next[model] = (self._session.scalar(select(func.max(model.id))) or 0) + 1
+            self._next[model] = self._last(model) + 1
         first = self._next[model]
         self._next[model] += count
         return range(first, first + count)
+
+    def _last(self, model: type[Base]) -> int:
+        used = self._session.scalar(select(func.max(model.id))) or 0
+        if "sqlite_autoincrement" not in model.metadata.tables[model.__tablename__].dialect_kwargs:
+            return used
+        # Ids of deleted rows must not be given again: SQLite remembers them here.
+        counted = self._session.scalar(
+            text("SELECT seq FROM sqlite_sequence WHERE name = :table"),
+            {"table": model.__tablename__},
+        )
+        return max(used, counted or 0)
 
     def _drawn(self, model: type[Base], count: int) -> Sequence[int]:
         sequence = func.pg_get_serial_sequence(model.__tablename__, "id")

@@ -4,6 +4,7 @@ import datetime as dt
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NoReturn, TypeAlias
 
@@ -118,6 +119,30 @@ def _new_experiment(session: Session, name: str) -> ExperimentRow:
     return experiment
 
 
+@dataclass(slots=True)
+class _Stack:
+    """The planes of one projection, as they come."""
+
+    values: Values
+    sources: list[tuple[int, tuple[str, PlaneRef]]] = field(default_factory=list)
+    lacks_planes: bool = False
+
+    def add(self, row: ManifestRow) -> None:
+        """Take one more plane, or note that it is absent."""
+        if row.source is None:
+            self.lacks_planes = True
+        else:
+            self.sources.append((row.zplane, row.source))
+
+    def projection(self) -> PlannedPlane:
+        """Give the projected plane: never one of a part of its stack."""
+        if self.lacks_planes:
+            return self.values | {"state": "absent"}, []
+        self.values["state"] = "planned"
+        ordered = sorted(self.sources, key=lambda pair: pair[0])
+        return self.values, [source for _, source in ordered]
+
+
 class _Writer:
     """Writes planes, and with each what it hangs on."""
 
@@ -169,15 +194,19 @@ class _Writer:
 
     def _projected(self) -> Iterator[PlannedPlane]:
         # Sources of one projection may lie far apart, so all are gathered first.
-        gathered: dict[tuple[int, ...], tuple[Values, list[tuple[int, tuple[str, PlaneRef]]]]] = {}
+        gathered: dict[tuple[int, ...], _Stack] = {}
         for row in self._manifest.rows():
             values = self._plane(row)
-            _, sources = gathered.setdefault(_key(values), (values, []))
-            if row.source is not None:
-                sources.append((row.zplane, row.source))
-        for values, sources in gathered.values():
-            values["state"] = "planned" if sources else "absent"
-            yield values, [source for _, source in sorted(sources, key=lambda pair: pair[0])]
+            gathered.setdefault(_key(values), _Stack(values)).add(row)
+        lacking = sum(stack.lacks_planes for stack in gathered.values())
+        if lacking:
+            text = (
+                f"{lacking} z-stacks lack planes, and what is left of a stack is not projected: "
+                "their projections are absent; register without --projection to have their planes"
+            )
+            self._manifest.problems.append(Problem("warning", None, text))
+        for stack in gathered.values():
+            yield stack.projection()
 
     def _plane(self, row: ManifestRow) -> Values:
         parts = self._parts

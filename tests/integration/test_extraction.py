@@ -98,6 +98,14 @@ def test_a_projection_is_the_brightest_of_its_planes(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_left_of_a_stack_is_not_projected(tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path, sites=2, zplanes=3, projects=True, lacks_first=True)
+    assert [result.extracted for result in experiment.extract()] == [3]
+    (absent,) = images(experiment, state="absent")
+    assert (absent.record.well, absent.record.channel) == ("A01", "DAPI")
+    assert absent.record.sources == ()
+
+
 def test_one_bad_plane_stops_nothing_but_itself(experiment: SmallExperiment) -> None:
     bad = experiment.folder / name_of(1, 0, 0)
     found = bad.stat()
