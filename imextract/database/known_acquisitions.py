@@ -62,11 +62,25 @@ class KnownAcquisitions:
                 )
 
     def place(self, acquisition_id: int, row: ManifestRow) -> tuple[SiteKey, int, int]:
-        """Give site, tpoint and zplane of a row in the ledger."""
+        """Give site, tpoint and zplane of a row in the ledger.
+
+        Raises
+        ------
+        RegistrationError
+            If nothing that is registered is left to place it by.
+        """
         self._load(acquisition_id)
-        site = self._site_axis(acquisition_id, row).place(row.site.site)
-        tpoint = self._axis("tpoint", acquisition_id).place(row.tpoint)
-        zplane = 0 if self._projects else self._axis("zplane", acquisition_id).place(row.zplane)
+        try:
+            site = self._site_axis(acquisition_id, row).place(row.site.site)
+            tpoint = self._axis("tpoint", acquisition_id).place(row.tpoint)
+            zplane = 0 if self._projects else self._axis("zplane", acquisition_id).place(row.zplane)
+        except LookupError as error:
+            raise RegistrationError(
+                f"{self._parts.folder}: none of the files is there any more that acquisition "
+                f"{row.acquisition!r} was registered with (well {row.site.well}), so what is new "
+                "cannot be placed among its planes; bring them back, or register what is new with "
+                "another --acquisition name"
+            ) from error
         key = row.site if site == row.site.site else SiteKey(row.site.plate, row.site.well, site)
         return key, tpoint, zplane
 

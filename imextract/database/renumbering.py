@@ -22,9 +22,11 @@ class Axis:
     in_use: set[int] = field(default_factory=set)
     known: dict[int, int] = field(default_factory=dict)
     is_extended: bool = False
+    is_learned: bool = False
 
     def learn(self, ours: int, theirs: int) -> bool:
         """Take down that a plane of both lies at these; False if others contradict."""
+        self.is_learned = True
         if ours in self.known:
             return self.known[ours] == theirs
         if theirs in self.known.values():
@@ -33,8 +35,17 @@ class Axis:
         return True
 
     def place(self, ours: int) -> int:
-        """Give the index in the ledger, which for something new is a new one."""
+        """Give the index in the ledger, which for something new is a new one.
+
+        Raises
+        ------
+        LookupError
+            If planes lie on the axis, but none of them is in the manifest: what
+            the manifest's ranks mean is then anyone's guess.
+        """
         if ours not in self.known:
+            if self.in_use and not self.is_learned:
+                raise LookupError(f"nothing is known to lie beside {ours}")
             taken = self.in_use.union(self.known.values())
             wanted = self._beside_neighbour(ours)
             is_free = wanted >= 0 and wanted not in taken

@@ -119,6 +119,24 @@ def test_what_was_put_after_stays_there_the_third_time(tmp_path: Path, settings:
     assert (after["A01_s2_C_z1_t1"].site, after["A01_s2_C_z1_t1"].zplane) == (2, 0)
 
 
+@pytest.mark.parametrize("new", ["A01_s1_C_z9_t1", "B01_s1_C_z1_t1"])
+def test_nothing_is_placed_where_no_registered_file_is_left(
+    tmp_path: Path, settings: Settings, new: str
+) -> None:
+    folder = tmp_path / "plate"
+    write(folder, *OLD)
+    register(folder, settings)
+    extract(settings)
+    before = planes(settings)
+    extractor = ImageExtractor(1, settings)
+    collect = extractor.create_collect_batch(ImextractBatchArguments(delete=True))
+    assert extractor.collect_job_output(collect).deleted_files == 4
+    write(folder, new)
+    with pytest.raises(RegistrationError, match="cannot be placed among its planes"):
+        register(folder, settings)
+    assert planes(settings) == before
+
+
 def test_files_that_vanished_are_told_and_others_are_added(
     tmp_path: Path, settings: Settings
 ) -> None:
