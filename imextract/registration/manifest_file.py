@@ -92,8 +92,12 @@ def correct_manifest(manifest: Manifest, path: Path) -> None:
     """
     corrected = _Corrected(manifest)
     try:
-        with path.open(**_ENCODING) as stream:  # type: ignore[call-overload]  # as text
-            reader = csv.DictReader(stream, restkey="", restval="")
+        # Spreadsheets put a mark before the first column, and some use semicolons.
+        with path.open(**_ENCODING | {"encoding": "utf-8-sig"}) as stream:  # type: ignore[call-overload]  # as text
+            first = stream.readline()
+            delimiter = max(",;\t", key=first.count)
+            stream.seek(0)
+            reader = csv.DictReader(stream, restkey="", restval="", delimiter=delimiter)
             _check_columns(path, reader.fieldnames or ())
             for values in reader:
                 corrected.add(reader.line_num, values)
@@ -187,6 +191,9 @@ class _Corrected:
         named = [Problem("error", str(path), text) for text in self._errors[:_MOST_NAMED]]
         if len(self._errors) > _MOST_NAMED:
             text = f"{len(self._errors) - _MOST_NAMED} more lines are wrong"
+            named.append(Problem("error", str(path), text))
+        if not any(row.source for row in self._rows):
+            text = "tells of no plane that is there; correct the file or register without it"
             named.append(Problem("error", str(path), text))
         left_out = len(self._found) - len(self._used)
         if left_out:

@@ -13,7 +13,7 @@ _GUID = r"(?:[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})?"
 NAMED_PATTERNS: dict[str, tuple[str, str]] = {
     "bbbc021": (
         r"_(?P<w>[A-P][0-9]{2})_s(?P<s>[0-9]+)_w(?P<c>[0-9]+?)" + _GUID + _IMAGE,
-        "Week1_150607_B02_s1_w107447158-AC92-4844-8584-3FB7D7AF9AA9.tif (also BBBC022, IXM)",
+        "Week1_150607_B02_s1_w107447158-AC92-4844-8584-3FB7D7AF9AA9.tif",
     ),
     "cellprofiler-human": (
         r"_(?P<w>[A-P][0-9]{2})f(?P<s>[0-9]+)d(?P<c>[0-9]+)" + _IMAGE,

@@ -126,7 +126,10 @@ def register_folder(
     folder = Path(os.path.abspath(request.folder))  # noqa: PTH100
     manifest = build_manifest(folder, options, settings)
     if request.manifest is not None:
+        is_taken = request.manifest.exists()
         _exchange_manifest(manifest, request.manifest)
+        if is_taken:
+            _refuse_overruled(request, manifest)
     manifest.problems.extend(cross_check(manifest, request.check, settings))
     if request.dry_run:
         counts = _count_planes(manifest, request.projection)
@@ -165,6 +168,27 @@ def _check_manifest_file(request: RegistrationRequest) -> None:
         raise RegistrationError(
             f"{file}: no such manifest; write one with --dry-run --manifest, correct it, and "
             "register with it"
+        )
+
+
+def _refuse_overruled(request: RegistrationRequest, manifest: Manifest) -> None:
+    """Refuse options that the rows of a manifest contradict: they would silently do nothing."""
+    rows = list(manifest.rows())
+    if not rows:
+        return
+    given = [] if request.layout is None else ["layout"]
+    if request.plate is not None and all(row.site.plate != request.plate for row in rows):
+        given.append("plate")
+    if request.acquisition is not None and all(r.acquisition != request.acquisition for r in rows):
+        given.append("acquisition")
+    # Cycle 0 is also what is not given.
+    if request.cycle and all(row.cycle != request.cycle for row in rows):
+        given.append("cycle")
+    if given:
+        options = ", ".join(f"--{name}" for name in given)
+        raise RegistrationError(
+            f"{request.manifest}: its rows tell otherwise than {options}; leave the options out, or "
+            "correct the columns"
         )
 
 

@@ -266,3 +266,36 @@ def test_nothing_is_written_on_an_error(tmp_path: Path, settings: Settings) -> N
     with pytest.raises(RegistrationError):
         register(tmp_path / "plate", settings, pattern=r"(?P<w>[A-P]\d\d)_")
     assert planes(settings) == before
+
+
+def test_options_that_a_manifest_contradicts_are_refused(
+    tmp_path: Path, settings: Settings
+) -> None:
+    folder, file = tmp_path / "plate", tmp_path / "manifest.csv"
+    write(folder, *OLD)
+    register(folder, settings, manifest=file, dry_run=True)
+    layout = {"layout": "vertical", "rows": 2}
+    for option in ({"plate": "Q"}, {"acquisition": "A2"}, {"cycle": 1}, layout):
+        with pytest.raises(RegistrationError, match=f"tell otherwise than --{next(iter(option))}"):
+            register(folder, settings, manifest=file, **option)
+
+
+@pytest.mark.parametrize("change", ["bom", "semicolons"])
+def test_a_manifest_saved_by_a_spreadsheet_is_taken(
+    tmp_path: Path, settings: Settings, change: str
+) -> None:
+    folder, file = tmp_path / "plate", tmp_path / "manifest.csv"
+    write(folder, *OLD)
+    register(folder, settings, manifest=file, dry_run=True)
+    text = file.read_text()
+    file.write_text("\ufeff" + text if change == "bom" else text.replace(",", ";"))
+    assert register(folder, settings, manifest=file).counts["planned"] == 4
+
+
+def test_a_manifest_without_a_plane_is_refused(tmp_path: Path, settings: Settings) -> None:
+    folder, file = tmp_path / "plate", tmp_path / "manifest.csv"
+    write(folder, *OLD)
+    register(folder, settings, manifest=file, dry_run=True)
+    file.write_text(file.read_text().splitlines()[0] + "\n")
+    with pytest.raises(RegistrationError, match="tells of no plane that is there"):
+        register(folder, settings, manifest=file)

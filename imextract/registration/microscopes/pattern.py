@@ -59,7 +59,7 @@ def read(
     manifest = Manifest(found.folder, "pattern", problems=list(found.problems))
     names = _match_names(found, pattern, manifest.problems)
     named = _open_files(found, names, manifest.problems, settings)
-    accepted = [one for one in named if not _conflicts(one, pattern, manifest.problems)]
+    accepted = [one for one in named if not _conflicts(one, manifest.problems)]
     if not accepted:
         reasons = first_reasons(manifest.problems)
         raise RegistrationError(
@@ -120,17 +120,21 @@ def _open_files(
     return named
 
 
-def _conflicts(one: _Named, pattern: NamePattern, problems: list[Problem]) -> bool:
+def _conflicts(one: _Named, problems: list[Problem]) -> bool:
     """Note where both the name and the file itself tell a dimension."""
     texts = []
-    if len(one.file.images) > 1 and pattern.groups & {"s", "y", "x"}:
+    name = one.name
+    tells = {"s": name.site, "y": name.y, "x": name.x, "z": name.z, "c": name.channel, "t": name.t}
+    # Groups that are there but matched nothing in this name tell nothing.
+    told = {group for group, value in tells.items() if value is not None}
+    if len(one.file.images) > 1 and told & {"s", "y", "x"}:
         texts.append(f"holds {len(one.file.images)} images, but its name tells one site")
     for _, structure in one.file.images:
         sizes = {"z": structure.size_z, "c": structure.size_c, "t": structure.size_t}
         texts.extend(
             f"holds {sizes[group]} {dimension}, but its name tells one (group {group})"
             for group, dimension in _DIMENSIONS.items()
-            if group in pattern.groups and sizes[group] > 1
+            if group in told and sizes[group] > 1
         )
     remedy = "leave that group out of the pattern"
     problems.extend(Problem("error", one.path, f"{text}; {remedy}") for text in texts[:1])
