@@ -25,11 +25,12 @@ from imextract.registration.suffixes import (
     opening_rank,
 )
 
-__all__ = ["EntryChooser", "Inspect"]
+__all__ = ["EntryChooser", "Inspect", "InspectAlone"]
 
 logger = logging.getLogger(__name__)
 
 Inspect: TypeAlias = Callable[[str], Inspection]
+InspectAlone: TypeAlias = Callable[[str], Inspection | None]
 
 
 class EntryChooser:
@@ -41,16 +42,24 @@ class EntryChooser:
         The files of the folder.
     inspect
         Opens a file, given by its relative path, with Bio-Formats.
+    inspect_alone
+        Opens a plain TIFF out of sight of the files beside it, or gives None
+        for any other file. Asked only where another type has claimed files,
+        as Bio-Formats takes what lies beside these for a part of their set.
     """
 
-    def __init__(self, found: FoundFiles, inspect: Inspect) -> None:
+    def __init__(
+        self, found: FoundFiles, inspect: Inspect, inspect_alone: InspectAlone | None = None
+    ) -> None:
         self._found = found
         self._inspect = inspect
+        self._inspect_alone = inspect_alone if found.claimed else None
         self._chosen: dict[str, Candidate] = {}
         self._owner: dict[str, str] = {}
         self._opened: set[str] = set()
         self._rejected: list[Candidate] = []
         self._not_images = 0
+        self._read_alone: set[str] = set()
         self.problems: list[Problem] = []
 
     def choose(self) -> list[Candidate]:
@@ -98,18 +107,33 @@ class EntryChooser:
             elif not is_probe:
                 self._warn(path, f"no reader knows the format: left out ({error})")
         except SourceFileError as error:
+            alone = self._alone(path)
+            if alone is not None:
+                return alone
             if not is_probe:
                 self._warn(path, f"cannot be opened: left out ({error})")
         return None
 
     def _unclaimed(self, candidate: Candidate) -> Candidate | None:
-        """Refuse a data set of which another microscope type registers files."""
+        """Take a file alone whose data set holds files of another microscope type."""
         if not candidate.claimed:
             return candidate
-        owner = self._found.claimed[candidate.claimed[0]]
-        text = f"is opened with {candidate.claimed[0]}, which is registered by {owner}: left out"
-        self._warn(candidate.entry, text)
-        return None
+        alone = self._alone(candidate.entry)
+        if alone is None:
+            owner = self._found.claimed[candidate.claimed[0]]
+            text = (
+                f"is opened with {candidate.claimed[0]}, which is registered by {owner}, and is no "
+                "plain TIFF to be read alone: left out; register it from a folder of its own"
+            )
+            self._warn(candidate.entry, text)
+        return alone
+
+    def _alone(self, path: str) -> Candidate | None:
+        inspection = None if self._inspect_alone is None else self._inspect_alone(path)
+        if inspection is None:
+            return None
+        self._read_alone.add(path)
+        return candidate_of(self._found, path, inspection)
 
     def _better_entry(self, candidate: Candidate) -> Candidate:
         """Open a set through one of its images as well, and take the better way."""
@@ -147,8 +171,17 @@ class EntryChooser:
         for candidate in self._chosen.values():
             self.problems.extend(candidate.problems)
         lost = {path for loser in self._rejected for path in loser.pixel_files}
+        # Metadata through which less was seen are no loss.
+        lost.update(loser.entry for loser in self._rejected if is_likely_image(loser.entry))
         for path in sorted(lost - self._owner.keys()):
             self._warn(path, "no data set accounts for this file: left out; register it by itself")
+        alone = sorted(self._read_alone & self._chosen.keys())
+        if alone:
+            text = (
+                f"{len(alone)} plain TIFFs lie beside another data set and are no part of it, such "
+                f"as {alone[0]}: each is registered by itself; check that they are wanted"
+            )
+            self.problems.append(Problem("warning", None, text))
         if self._not_images:
             text = f"{self._not_images} other files are no images: left out"
             self.problems.append(Problem("warning", None, text))

@@ -3,13 +3,14 @@
 An image is named after the `.nd` file, then `_w` and the number and name of
 its wavelength, `_s` and the number of its stage position, `_t` and that of its
 time point: `screen.nd`, `screen_w1DAPI_s3_t2.stk`. Numbers that can only be
-one are left out. The name of the wavelength is no help: programs replace
-characters in it that file names cannot hold.
+one are left out. Programs replace characters in the name of the wavelength
+that file names cannot hold, so that any name will do; but the declared one is
+looked for first, as it may itself end like a number: "Conf_s3".
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imextract.config import Settings
@@ -61,19 +62,9 @@ class _Place:
 
 def claim_nd(found: FoundFiles, *, is_visiview: bool) -> list[Claim]:
     """Claim the `.nd` files of one of the two programs, and what is named after them."""
-    by_folder = _by_folder(found)
     entries = sorted(_nd_files(found), key=lambda path: (-len(path), path))
-    owner: dict[str, str] = {}
-    # The longest name first, so that "a_s1.nd" has its images before "a.nd" has
-    # them; but "a_s1.tif", that has no number after it, is one of "a.nd".
-    for has_number in (True, False):
-        for entry in entries:
-            folder, stem = _split(entry)
-            for name in by_folder[folder]:
-                if _belongs(name, stem, has_number=has_number):
-                    owner.setdefault(_join(folder, name), entry)
     files: defaultdict[str, set[str]] = defaultdict(set)
-    for path, entry in owner.items():
+    for path, entry in _owners(_by_folder(found), entries).items():
         files[entry].add(path)
     return [
         Claim(_split(entry)[0], entry, frozenset(files[entry] | {entry}))
@@ -153,12 +144,39 @@ def _plate_name(claim: Claim) -> str:
     return stem if parent in ("", stem) else f"{parent}_{stem}"
 
 
-def _by_folder(found: FoundFiles) -> Mapping[str, Sequence[str]]:
-    names: defaultdict[str, list[str]] = defaultdict(list)
+def _by_folder(found: FoundFiles) -> Mapping[str, Collection[str]]:
+    names: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for path in found.files:
         folder, _, name = path.rpartition("/")
-        names[folder].append(name)
+        names[folder][name] = None
     return names
+
+
+def _owners(by_folder: Mapping[str, Collection[str]], entries: Sequence[str]) -> Mapping[str, str]:
+    """Give the `.nd` file of each file that is named after one."""
+    owner: dict[str, str] = {}
+    alike = Counter(entry.casefold() for entry in entries)
+    for is_exact in (True, False):
+        # Upper and lower case are the same to the programs, unless two files claim that.
+        some = [entry for entry in entries if is_exact or alike[entry.casefold()] == 1]
+        # The longest name first, so that "a_s1.nd" has its images before "a.nd" has
+        # them; but "a_s1.tif", that has no number after it, is one of "a.nd".
+        for has_number in (True, False):
+            for entry in some:
+                folder, stem = _split(entry)
+                for name in by_folder[folder]:
+                    own = stem + name[len(stem) :]
+                    is_named = name == own or (
+                        not is_exact and _is_spelt(name, own, by_folder[folder])
+                    )
+                    if is_named and _belongs(own, stem, has_number=has_number):
+                        owner.setdefault(_join(folder, name), entry)
+    return owner
+
+
+def _is_spelt(name: str, own: str, names: Collection[str]) -> bool:
+    """Tell whether a name is another one but for case, and the only such file."""
+    return name.casefold() == own.casefold() and own not in names
 
 
 def _belongs(name: str, stem: str, *, has_number: bool) -> bool:
@@ -198,6 +216,7 @@ class _Images:
         self.folder, self.stem = _split(claim.entry)
         self._found = found
         self._experiment = experiment
+        self._declared = _declared_names(experiment)
         self._images: defaultdict[tuple[int, int, int | None], list[str]] = defaultdict(list)
         strangers = [image.path for image in self._named(claim) if not self._add(image)]
         if strangers:
@@ -235,9 +254,14 @@ class _Images:
     def _named(self, claim: Claim) -> Iterator[_Image]:
         start = len(_join(self.folder, self.stem))
         for path in self._found.files:
-            match = _NUMBERS.fullmatch(path[start:]) if path in claim.files else None
+            match = self._numbers(path[start:]) if path in claim.files else None
             if match is not None and match[1] is None:
                 yield _Image(path, _number(match["w"]), _number(match["s"]), _number(match["t"]))
+
+    def _numbers(self, rest: str) -> re.Match[str] | None:
+        match = _NUMBERS.fullmatch(rest)
+        declared = self._declared.get(_number(match["w"])) if match is not None else None
+        return match if declared is None else declared.fullmatch(rest) or match
 
     def _add(self, image: _Image) -> bool:
         """Add an image under its indices, if they are declared."""
@@ -252,6 +276,29 @@ class _Images:
         # A file without a time point, where there are many, holds them all.
         self._images[wave, stage, tpoint].append(image.path)
         return True
+
+
+def _declared_names(experiment: NdExperiment) -> Mapping[int | None, re.Pattern[str]]:
+    """Give what follows the `.nd` file's name, by the one-based number of the wavelength.
+
+    No stage position or time point is looked for where only one is declared.
+    """
+    stage = "(?:_s(?P<s>[0-9]{1,6}))?" if experiment.stages else "(?P<s>(?!))?"
+    tpoint = "(?:_t(?P<t>[0-9]{1,7}))?" if experiment.tpoints > 1 else "(?P<t>(?!))?"
+    return {
+        number: re.compile(
+            f"(_thumb)?_w(?P<w>0*{number}){_replaceable(wave.name)}{stage}{tpoint}"
+            r"\.(?:stk|tif|tiff)",
+            re.IGNORECASE | re.DOTALL,
+        )
+        for number, wave in enumerate(experiment.waves, start=1)
+        if wave.name
+    }
+
+
+def _replaceable(name: str) -> str:
+    """Give the pattern of a name whose odd characters may have been replaced."""
+    return "".join(letter if letter.isalnum() else "." for letter in name)
 
 
 def _number(text: str | None) -> int | None:

@@ -13,6 +13,7 @@ import tifffile
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError
+from imextract.planes import PlaneRef
 from imextract.readers.bioformats_process import shared_process
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.manifest import Manifest, ManifestRow, SiteKey
@@ -419,3 +420,20 @@ def test_channels_of_a_colour_file_are_its_own(shared_data: Path) -> None:
     assert [(row.site.well, row.channel, ref_of(row).plane) for row in rows] == [
         ("A02", f"channel_{number}", number) for number in range(3)
     ]
+
+
+def test_plain_tiffs_beside_a_set_of_another_type_are_registered(tmp_path: Path) -> None:
+    lines = ('"NDInfoFile", Version 1.0', '"DoWave", FALSE', '"EndFile"', "")
+    (tmp_path / "exp.nd").write_text("\r\n".join(lines), "utf-8", newline="")
+    plane = np.arange(72, dtype="uint16").reshape(8, 9)
+    plain: dict[str, Any] = {"photometric": "minisblack", "metadata": None}
+    tifffile.imwrite(tmp_path / "exp.tif", plane, **plain)
+    tifffile.imwrite(tmp_path / "exp_overview.tif", np.stack([plane + 1, plane + 2]), **plain)
+    manifest = build_manifest(tmp_path, ManifestOptions(), Settings())
+    assert [(row.source_file, row.ref) for row in manifest.rows()] == [
+        ("exp.tif", PlaneRef(0, 0)),
+        ("exp_overview.tif", PlaneRef(0, 0)),
+        ("exp_overview.tif", PlaneRef(0, 1)),
+    ]
+    entries = {one.entry.path: (one.reader, one.companions) for one in manifest.data_sets}
+    assert entries["exp_overview.tif"] == ("tifffile", ())

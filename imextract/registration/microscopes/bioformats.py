@@ -1,14 +1,17 @@
 """Everything that Bio-Formats opens, by its OME-XML."""
 
 import logging
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from imextract.config import Settings
-from imextract.errors import RegistrationError
+from imextract.errors import RegistrationError, SourceFileError
 from imextract.planes import SeriesStructure
 from imextract.readers.bioformats import Inspection, inspect_file
 from imextract.readers.registry import choose_reader
+from imextract.readers.tiff import is_tiff
 from imextract.registration.candidates import Candidate
 from imextract.registration.channels import add_channels, image_channels
 from imextract.registration.entries import EntryChooser
@@ -69,7 +72,13 @@ def read(
         readers[path] = choose_reader(inspection, settings)
         return inspection
 
-    chooser = EntryChooser(found, inspect)
+    def inspect_alone(path: str) -> Inspection | None:
+        inspection = _inspect_alone(found.folder / path, settings)
+        if inspection is not None:
+            readers[path] = "tifffile"
+        return inspection
+
+    chooser = EntryChooser(found, inspect, inspect_alone)
     candidates = chooser.choose()
     manifest.problems.extend(chooser.problems)
     if not candidates:
@@ -82,6 +91,26 @@ def read(
     manifest.sites = site_grids(sites)
     logger.info("%s: %d data sets in %d files", found.folder, len(opened), len(found.files))
     return manifest
+
+
+def _inspect_alone(path: Path, settings: Settings) -> Inspection | None:
+    """Open a plain TIFF out of sight of the files beside it; None for any other file.
+
+    Only what tifffile reads alike will do: Bio-Formats would see the files
+    beside it again when its planes are extracted.
+    """
+    if not is_tiff(path):
+        return None
+    with tempfile.TemporaryDirectory(prefix="imextract-alone-") as folder:
+        alias = Path(folder, path.name)
+        alias.symlink_to(path)
+        try:
+            inspection = inspect_file(alias, settings)
+        except SourceFileError:
+            return None
+        if choose_reader(inspection, settings) != "tifffile":
+            return None
+    return replace(inspection, path=path, used_files=(path,), metadata_files=())
 
 
 def _nothing_opened(found: FoundFiles, problems: list[Problem]) -> str:

@@ -192,3 +192,46 @@ def test_metadata_outside_the_folder_is_no_problem(tmp_path: Path) -> None:
     (chosen,) = folder.choose()
     assert chosen.files == ("index.xml", "a.tif")
     assert folder.problems() == []
+
+
+def test_a_tiff_beside_files_of_another_type_is_opened_alone() -> None:
+    folder = Folder("fails.tif", "grouped.tif", "own.ome.tif")
+    folder.found.claimed = {"plane.tif": "a.nd"}
+    folder.opens("grouped.tif", ["grouped.tif", "plane.tif"])
+    folder.opens("own.ome.tif", ["own.ome.tif", "plane.tif"])
+
+    def inspect(path: str) -> Inspection:
+        if path == "fails.tif":
+            raise SourceFileError("fails.tif: index out of bounds")
+        return folder.inspect(path)
+
+    def inspect_alone(path: str) -> Inspection | None:
+        file = folder.found.folder / path
+        alone = Inspection(file, "Test", STRUCTURE, (file,), (), "<OME/>", ())
+        return None if path == "own.ome.tif" else alone
+
+    chooser = EntryChooser(folder.found, inspect, inspect_alone)
+    chosen = {candidate.entry: candidate.files for candidate in chooser.choose()}
+    assert chosen == {"fails.tif": ("fails.tif",), "grouped.tif": ("grouped.tif",)}
+    (left_out, read_alone) = chooser.problems
+    assert left_out.file == "own.ome.tif"
+    assert "no plain TIFF to be read alone" in left_out.text
+    assert read_alone.text.startswith("2 plain TIFFs lie beside another data set")
+
+
+def test_an_image_in_whose_place_another_is_read_is_left_out_by_name() -> None:
+    folder = Folder("a.ome.tif", "img.ome.tif")
+    folder.opens("a.ome.tif", ["img.ome.tif"])
+    folder.opens("img.ome.tif", ["img.ome.tif"])
+    assert folder.entries() == ["img.ome.tif"]
+    (problem,) = folder.chooser.problems
+    assert problem.file == "a.ome.tif"
+    assert "reads img.ome.tif in its place" in problem.text
+
+
+def test_a_rejected_entry_that_no_data_set_has_is_named() -> None:
+    folder = Folder("a.lei", "b.tif", "c.tif")
+    folder.opens("a.lei", ["b.tif"], ["a.lei"])
+    folder.opens("b.tif", ["b.tif", "c.tif"])
+    assert folder.entries() == ["b.tif"]
+    assert folder.problems() == [("warning", "a.lei")]

@@ -197,3 +197,36 @@ def test_pixels_of_big_stacks_are_whole(tmp_path: Path) -> None:
     rows = list(manifest_of(tmp_path).rows())
     assert [row.zplane for row in rows] == list(range(40))
     assert {(row.height, row.width, row.dtype) for row in rows} == {(64, 65, "uint16")}
+
+
+def test_a_wavelength_may_be_called_like_a_number(tmp_path: Path) -> None:
+    names = ('"WaveName1", "Conf:_s3"', '"WaveName2", "GFP_t2"', '"WaveName3", "A_s1"')
+    write_nd(tmp_path, "exp.nd", '"DoWave", TRUE', '"NWavelengths", 3', *names)
+    for name in ("exp_w1Conf-_s3.tif", "exp_w2GFP_t2.tif", "exp_w3A_s1.tif"):
+        write_plane(tmp_path / name, seed=len(name))
+    manifest = manifest_of(tmp_path)
+    assert warnings(manifest) == []
+    assert [(row.source_file, row.channel) for row in manifest.rows()] == [
+        ("exp_w1Conf-_s3.tif", "Conf:_s3"),
+        ("exp_w2GFP_t2.tif", "GFP_t2"),
+        ("exp_w3A_s1.tif", "A_s1"),
+    ]
+
+
+def test_images_may_differ_from_the_nd_file_in_case(tmp_path: Path) -> None:
+    write_nd(tmp_path, "Exp.nd", '"DoTimelapse", TRUE', '"NTimePoints", 2')
+    for tpoint in (1, 2):
+        write_plane(tmp_path / f"exp_t{tpoint}.tif", seed=tpoint)
+    rows = list(manifest_of(tmp_path).rows())
+    assert [(row.source_file, row.tpoint) for row in rows] == [("exp_t1.tif", 0), ("exp_t2.tif", 1)]
+
+
+def test_two_nd_files_that_differ_in_case_have_their_own_images(tmp_path: Path) -> None:
+    for number, stem in enumerate(("Exp", "exp")):
+        write_nd(tmp_path, f"{stem}.nd", '"DoTimelapse", TRUE', '"NTimePoints", 1')
+        write_plane(tmp_path / f"{stem}_t1.tif", seed=number)
+    rows = list(manifest_of(tmp_path).rows())
+    assert [(row.source_file, row.site.plate) for row in rows] == [
+        ("Exp_t1.tif", "Exp"),
+        ("exp_t1.tif", "exp"),
+    ]
