@@ -4,9 +4,11 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imextract.errors import SourceFileError
 from imextract.readers.bioformats import Inspection
 from imextract.registration.files import FoundFiles, natural_order
 from imextract.registration.manifest import Problem, SourceFile
+from imextract.registration.suffixes import is_likely_image, opening_rank
 
 __all__ = ["Candidate", "candidate_of"]
 
@@ -46,7 +48,13 @@ class Candidate:
 
 
 def candidate_of(found: FoundFiles, entry: str, inspection: Inspection) -> Candidate:
-    """Sort the files that Bio-Formats used into those of the folder and others."""
+    """Sort the files that Bio-Formats used into those of the folder and others.
+
+    Raises
+    ------
+    SourceFileError
+        If the entry is an image, but others are read in its place.
+    """
     metadata = frozenset(map(os.fspath, inspection.metadata_files))
     files: dict[str, None] = {entry: None}
     pixel_files: dict[str, None] = {}
@@ -61,10 +69,23 @@ def candidate_of(found: FoundFiles, entry: str, inspection: Inspection) -> Candi
             problems[path] = _absence(found, entry, path)
         else:
             pixel_files[relative] = None
+    _check_is_used(found, entry, inspection)
     # Formats of one file sometimes count it as metadata, though it has the pixels.
     pixels = tuple(sorted(pixel_files or files, key=natural_order))
     claimed = tuple(path for path in files if path in found.claimed)
     return Candidate(entry, inspection, pixels, tuple(files), tuple(problems.values()), claimed)
+
+
+def _check_is_used(found: FoundFiles, entry: str, inspection: Inspection) -> None:
+    used = [os.path.realpath(path) for path in inspection.used_files]
+    is_index = opening_rank(entry) < opening_rank("")
+    if is_index or not is_likely_image(entry) or not used:
+        return
+    if os.path.realpath(found.folder / entry) not in used:
+        raise SourceFileError(
+            f"{found.folder / entry}: Bio-Formats reads {Path(used[0]).name} in its place, which "
+            "its metadata name; give it the name that it was written with, in a folder of its own"
+        )
 
 
 def _absence(found: FoundFiles, entry: str, path: str) -> Problem:

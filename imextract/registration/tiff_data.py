@@ -22,13 +22,17 @@ _DTYPES = {"float": "float32", "double": "float64"}
 
 @dataclass(frozen=True, slots=True)
 class PlanePage:
-    """A plane and where it lies; `file` is None for the file of the OME-XML itself."""
+    """A plane and where it lies; `file` is None for the file of the OME-XML itself.
+
+    `uuid` is the identifier that the file is told to have; "" where none is told.
+    """
 
     zplane: int
     channel: int
     tpoint: int
     file: str | None
     page: int
+    uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,22 @@ class OmePages:
 
     Attributes
     ----------
-    metadata_file
+    metadata_file, metadata_uuid
         The file that has the whole OME-XML, where this has only its name.
     strangers
         Identifiers of files that are told without a name.
+    uuid
+        The identifier of the file of the OME-XML itself.
+    own_names
+        What that file is called by its own OME-XML.
     """
 
     images: tuple[ImagePages, ...] = ()
     metadata_file: str | None = None
+    metadata_uuid: str = ""
     strangers: tuple[str, ...] = ()
+    uuid: str = ""
+    own_names: frozenset[str] = frozenset()
 
     @property
     def files(self) -> frozenset[str]:
@@ -82,7 +93,12 @@ def parse_pages(text: str) -> OmePages:
     except ParseError as error:
         raise SourceFileError(f"the OME-XML cannot be read: {error}") from error
     return OmePages(
-        tuple(reader.images), reader.metadata_file, tuple(dict.fromkeys(reader.strangers))
+        tuple(reader.images),
+        reader.metadata_file,
+        reader.metadata_uuid,
+        tuple(dict.fromkeys(reader.strangers)),
+        reader.own_uuid,
+        frozenset(reader.own_names),
     )
 
 
@@ -92,8 +108,10 @@ class _Reader:
     def __init__(self) -> None:
         self.images: list[ImagePages] = []
         self.metadata_file: str | None = None
+        self.metadata_uuid = ""
         self.strangers: list[str] = []
-        self._own_uuid: str | None = None
+        self.own_uuid = ""
+        self.own_names: set[str] = set()
         self._has_root = False
 
     def hear(self, event: str, element: Element) -> None:
@@ -101,9 +119,10 @@ class _Reader:
         if event == "start":
             if not self._has_root:
                 self._has_root = True
-                self._own_uuid = element.get("UUID")
+                self.own_uuid = element.get("UUID", "").strip()
         elif name == "BinaryOnly":
             self.metadata_file = element.get("MetadataFile")
+            self.metadata_uuid = element.get("UUID", "").strip()
         elif name == "Image":
             pixels = next((child for child in element if _local_name(child) == "Pixels"), None)
             if pixels is not None:
@@ -140,24 +159,25 @@ class _Reader:
                     f"image {identifier}: TiffData of page {page} and {count} planes; expected "
                     "numbers from 0; correct the OME-XML"
                 )
-            file, is_known = self._file(block)
+            file, uuid, is_known = self._file(block)
             for offset in range(min(count, structure.plane_count - start) if is_known else 0):
-                yield PlanePage(*structure.zct(start + offset), file, page + offset)
+                yield PlanePage(*structure.zct(start + offset), file, page + offset, uuid)
 
-    def _file(self, block: Element) -> tuple[str | None, bool]:
-        """Give the file of a block and whether it can be told; None is this one."""
+    def _file(self, block: Element) -> tuple[str | None, str, bool]:
+        """Give the file of a block, its identifier, and whether it can be told; None is this."""
         uuid = next((child for child in block if _local_name(child) == "UUID"), None)
         if uuid is None:
-            return None, True
+            return None, "", True
         identifier = (uuid.text or "").strip()
-        if self._own_uuid and identifier == self._own_uuid:
-            # Whatever it was called when it was written.
-            return None, True
         name = uuid.get("FileName")
+        if self.own_uuid and identifier == self.own_uuid:
+            # Whatever it was called when it was written.
+            self.own_names.update([name] if name else [])
+            return None, identifier, True
         if not name:
             self.strangers.append(identifier)
-            return None, False
-        return name, True
+            return None, identifier, False
+        return name, identifier, True
 
 
 def _local_name(element: Element) -> str:

@@ -1,7 +1,9 @@
 """OME-TIFF of several files: their OME-XML tells which page of which file each plane is.
 
 Where it names a file that is not there, its planes are absent; the others are
-read all the same. A single OME-TIFF is left to Bio-Formats.
+read all the same. A file that has another identifier than is told of it is not
+the one that is meant. A single OME-TIFF is left to Bio-Formats, unless it was
+renamed and another file has its name now: Bio-Formats would read that one.
 """
 
 from collections import defaultdict
@@ -15,19 +17,20 @@ from imextract.errors import RegistrationError, SourceFileError
 from imextract.readers.source import open_source
 from imextract.readers.tiff import check_tiff, is_tiff
 from imextract.registration.channels import add_channels, image_channels
-from imextract.registration.files import FoundFiles
+from imextract.registration.files import FoundFiles, natural_order
 from imextract.registration.images import SitePosition, site_grids
 from imextract.registration.local_names import why_not_local
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteKey
 from imextract.registration.merge import merge_manifests
 from imextract.registration.microscopes import bioformats
+from imextract.registration.microscopes.ometiff_uuids import OmeUuids
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.ome_xml import parse_ome_xml
 from imextract.registration.options import ManifestOptions
 from imextract.registration.placement import Place, Placement
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
-from imextract.registration.tiff_data import ImagePages, OmePages, parse_pages
+from imextract.registration.tiff_data import ImagePages, OmePages, PlanePage, parse_pages
 from imextract.registration.tiff_header import read_tiff_header
 from imextract.registration.vendor_text import read_text
 
@@ -57,17 +60,27 @@ def claim(found: FoundFiles) -> Sequence[Claim]:
     """Claim the files of each set that the OME-XML of one of them names."""
     claims: list[Claim] = []
     taken: set[str] = set()
+    orphans: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     others = _folders_of_others(found)
+    uuids = OmeUuids(found, (*_IMAGES, *_COMPANIONS))
     for path in _entries(found):
         if path in taken or _parent(path) in others:
             continue
-        files = _files_of_set(found, path)
+        files = _files_of_set(found, path, uuids)
         if files is None:
             continue
-        entry = next((one for one in files if one.lower().endswith(_COMPANIONS)), path)
-        files = _grown(found, entry, files) - taken
+        whole, name = _whole_text_of(found, path, uuids)
+        if whole is None:
+            orphans[_parent(path), name].append(path)
+            continue
+        entry = next((one for one in files if one.lower().endswith(_COMPANIONS)), whole)
+        files = _grown(found, entry, files, uuids) - taken
         taken |= files
         claims.append(Claim(_parent(entry), entry, frozenset(files)))
+    claims.extend(
+        Claim(folder, min(paths, key=natural_order), frozenset(paths) - taken)
+        for (folder, _), paths in orphans.items()
+    )
     return claims
 
 
@@ -82,7 +95,14 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         If no plane can be read.
     """
     text = _ome_xml(found, claim.entry)
-    pages, ome = parse_pages(text), parse_ome_xml(text)
+    uuids = OmeUuids(found, (*_IMAGES, *_COMPANIONS))
+    pages, ome = _resolved(found, claim.entry, parse_pages(text), uuids), parse_ome_xml(text)
+    if pages.metadata_file is not None:
+        raise SourceFileError(
+            f"{found.folder / claim.entry}: the OME-XML of {len(claim.files)} files is in "
+            f"{pages.metadata_file!r} ({pages.metadata_uuid or 'no UUID'}), which is missing, so "
+            "that nothing tells which plane each page is; copy that file too, or give it its name"
+        )
     problems: list[Problem] = []
     unusual = _unusual(found, claim, pages, problems)
     if unusual and unusual >= _present(found, claim, pages):
@@ -103,6 +123,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         )
     manifest = merge_manifests(found.folder, manifests)
     manifest.problems[:0] = problems
+    manifest.problems.extend(_without_rows(claim, manifest))
     manifest.microscope_type = "ometiff"
     return manifest
 
@@ -150,16 +171,20 @@ def _ome_xml(found: FoundFiles, path: str) -> str:
         ) from error
 
 
-def _files_of_set(found: FoundFiles, path: str) -> set[str] | None:
+def _files_of_set(found: FoundFiles, path: str, uuids: OmeUuids) -> set[str] | None:
     """Give the files that a file names, with itself; None if it is no part of a set."""
     try:
-        pages = parse_pages(_ome_xml(found, path))
+        told = parse_pages(_ome_xml(found, path))
     except SourceFileError:
         # A companion that cannot be read is an error of its own; an image may be anything.
         return {path} if path.lower().endswith(_COMPANIONS) else None
-    if pages.metadata_file is not None:
-        other = _below(path, pages.metadata_file)
-        return None if other not in found.files else {path, other}
+    if told.metadata_file is not None:
+        other = _metadata_path(found, path, told, uuids)
+        if other is None:
+            # Nobody can tell what its pages are, unless the other is read by someone else.
+            return None if _below(path, told.metadata_file) in found.claimed else {path}
+        return {path, other}
+    pages = _resolved(found, path, told, uuids, is_noted=True)
     if any(image.samples > 1 for image in pages.images):
         return None
     named = {_below(path, name) for name in pages.files if why_not_local(name) is None}
@@ -167,16 +192,101 @@ def _files_of_set(found: FoundFiles, path: str) -> set[str] | None:
     present = named & found.files.keys()
     if path.lower().endswith(_COMPANIONS):
         return {path} | present
+    if is_own and _is_misread(found, path, told, pages):
+        return {path} | present
     # A file that has its planes itself; or one that was renamed, and names none that is there.
     if named <= {path} or not (is_own or present):
         return None
     return {path} | present
 
 
-def _grown(found: FoundFiles, entry: str, files: set[str]) -> set[str]:
+def _is_misread(found: FoundFiles, path: str, told: OmePages, pages: OmePages) -> bool:
+    """Tell whether Bio-Formats, which goes by names alone, would read another file."""
+    names = {name for name in told.own_names if why_not_local(name) is None}
+    others = {_below(path, name) for name in names} - {path}
+    return told.files != pages.files or bool(others & (found.files.keys() | found.claimed.keys()))
+
+
+def _whole_text_of(found: FoundFiles, path: str, uuids: OmeUuids) -> tuple[str | None, str]:
+    """Give the file that has the whole OME-XML, and the name by which it is told."""
+    try:
+        pages = parse_pages(_ome_xml(found, path))
+    except SourceFileError:
+        return path, ""
+    if pages.metadata_file is None:
+        return path, ""
+    return _metadata_path(found, path, pages, uuids), pages.metadata_file
+
+
+def _metadata_path(found: FoundFiles, path: str, pages: OmePages, uuids: OmeUuids) -> str | None:
+    """Find the file with the whole OME-XML: by its name, else by its identifier."""
+    name = pages.metadata_file
+    if name is not None and why_not_local(name) is None and _below(path, name) in found.files:
+        return _below(path, name)
+    return uuids.file_of(_parent(path), pages.metadata_uuid)
+
+
+def _resolved(
+    found: FoundFiles, path: str, pages: OmePages, uuids: OmeUuids, *, is_noted: bool = False
+) -> OmePages:
+    """Put the file that has the told identifier in place of each that is not it, or none."""
+    meant: dict[tuple[str, str], str | None] = {}
+    for file, uuid in sorted({(p.file, p.uuid) for i in pages.images for p in i.planes if p.file}):
+        meant[file, uuid] = _meant(found, path, pages, (file, uuid), uuids)
+        if meant[file, uuid] is None and is_noted:
+            other = uuids.of(_below(path, file))
+            text = f"is {other}, but {path} means {uuid}: its planes there are absent"
+            problem = Problem("warning", _below(path, file), text)
+            # A set is looked at once more when it grows.
+            found.problems.extend([] if problem in found.problems else [problem])
+    images = tuple(
+        replace(image, planes=tuple(_with_files(image.planes, meant))) for image in pages.images
+    )
+    return replace(pages, images=images)
+
+
+def _with_files(
+    planes: Sequence[PlanePage], meant: Mapping[tuple[str, str], str | None]
+) -> Iterator[PlanePage]:
+    for plane in planes:
+        file = None if plane.file is None else meant[plane.file, plane.uuid]
+        if file == plane.file:
+            yield plane
+        elif file is not None:
+            yield replace(plane, file=file)
+
+
+def _meant(
+    found: FoundFiles, path: str, pages: OmePages, told: tuple[str, str], uuids: OmeUuids
+) -> str | None:
+    """Give the name of the file that is meant; None if the one of that name is another."""
+    file, uuid = told
+    full = _below(path, file)
+    if not uuid or full == path or why_not_local(file) is not None:
+        return file
+    # Programs that write the same OME-XML into each file give all the same identifier.
+    if full in found.files and uuids.of(full) in ("", uuid, pages.uuid):
+        return file
+    other = uuids.file_of(_parent(path), uuid)
+    if other is not None:
+        return other.rpartition("/")[2]
+    return None if full in found.files else file
+
+
+def _without_rows(claim: Claim, manifest: Manifest) -> Iterator[Problem]:
+    """Name the images of which no plane is registered, unless something is said of them."""
+    known = {row.source_file for row in manifest.rows()}
+    known.update(problem.file for problem in manifest.problems)
+    for path in sorted(claim.files - known, key=natural_order):
+        if path.lower().endswith(_IMAGES):
+            text = f"{claim.entry} tells of no plane in this file: left out; register it by itself"
+            yield Problem("warning", path, text)
+
+
+def _grown(found: FoundFiles, entry: str, files: set[str], uuids: OmeUuids) -> set[str]:
     """Add the files that the one with the whole OME-XML names."""
     for path in list(files):
-        more = _files_of_set(found, path) if path == entry or len(files) == 2 else None
+        more = _files_of_set(found, path, uuids) if path == entry or len(files) == 2 else None
         files = files | (more or set())
     return files
 

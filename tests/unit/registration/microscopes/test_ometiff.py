@@ -168,6 +168,77 @@ def test_nothing_left_of_a_set_is_an_error(tmp_path: Path) -> None:
         manifest_of(tmp_path)
 
 
+def write_set(folder: Path, names: dict[str, str], told: dict[str, str], seed: int = 0) -> None:
+    """Write files, by name and own identifier, that tell of others by identifier and name."""
+    sizes = f'SizeZ="1" SizeC="{len(told)}" SizeT="1"'
+    blocks = [
+        f'<TiffData FirstC="{c}" IFD="0"><UUID FileName="{name}">{uuid}</UUID></TiffData>'
+        for c, (uuid, name) in enumerate(told.items())
+    ]
+    for number, (name, uuid) in enumerate(names.items()):
+        text = ome(*blocks, sizes=sizes).replace("urn:uuid:own", uuid)
+        write_tiff(folder / name, noise(8, 9, seed=seed + number), description=text)
+
+
+def test_a_single_file_that_was_renamed_is_read_itself(tmp_path: Path) -> None:
+    write_set(tmp_path, {"a.ome.tif": "u:0"}, {"u:0": "img.ome.tif"})
+    write_set(tmp_path, {"b.ome.tif": "u:1"}, {"u:1": "img.ome.tif"}, seed=5)
+    write_tiff(tmp_path / "img.ome.tif", noise(8, 9, seed=9), description=ome("<TiffData/>"))
+    rows = list(manifest_of(tmp_path, microscope="ometiff").rows())
+    assert sorted(row.source_file or "" for row in rows) == ["a.ome.tif", "b.ome.tif"]
+
+
+def test_files_whose_metadata_file_is_missing_are_one_error(tmp_path: Path) -> None:
+    text = f'<OME xmlns="{NAMESPACE}"><BinaryOnly MetadataFile="m.ome.tif" UUID="u:m"/></OME>'
+    for number, name in enumerate("ab"):
+        write_tiff(tmp_path / f"{name}.ome.tif", noise(8, 9, seed=number), description=text)
+    with pytest.raises(RegistrationError, match=r"of 2 files is in 'm.ome.tif' \(u:m\), which is"):
+        manifest_of(tmp_path)
+
+
+def test_a_renamed_metadata_file_is_found_by_its_identifier(tmp_path: Path) -> None:
+    told = {"u:m": "m.ome.tif", "u:a": "a.ome.tif"}
+    write_set(tmp_path, {"z.ome.tif": "u:m"}, told)
+    text = f'<OME xmlns="{NAMESPACE}"><BinaryOnly MetadataFile="m.ome.tif" UUID="u:m"/></OME>'
+    write_tiff(tmp_path / "a.ome.tif", noise(8, 9, seed=1), description=text)
+    rows = list(manifest_of(tmp_path).rows())
+    assert [row.source_file for row in rows] == ["z.ome.tif", "a.ome.tif"]
+
+
+def test_of_two_sets_with_the_same_names_each_has_its_own_files(tmp_path: Path) -> None:
+    names = ("s_c0.ome.tif", "s_c1.ome.tif")
+    for number, prefix in enumerate("rs"):
+        uuids = [f"u:{prefix}{c}" for c in (0, 1)]
+        files = {f"{prefix}_c{c}.ome.tif": uuid for c, uuid in enumerate(uuids)}
+        write_set(tmp_path, files, dict(zip(uuids, names, strict=True)), seed=7 * number)
+    manifest = manifest_of(tmp_path)
+    assert errors(manifest) == []
+    found = [(row.acquisition, row.channel, row.source_file) for row in manifest.rows()]
+    assert found == [
+        (f"acquisition_{number}", f"channel_{c}", f"{prefix}_c{c}.ome.tif")
+        for number, prefix in enumerate("rs")
+        for c in (0, 1)
+    ]
+
+
+def test_a_file_with_another_identifier_is_not_taken(tmp_path: Path) -> None:
+    told = {"u:s0": "s_c0.ome.tif", "u:s1": "s_c1.ome.tif"}
+    write_set(tmp_path, {"s_c0.ome.tif": "u:s0"}, told)
+    write_set(tmp_path, {"s_c1.ome.tif": "u:zz"}, {"u:zz": "s_c1.ome.tif"}, seed=5)
+    manifest = manifest_of(tmp_path, microscope="ometiff")
+    assert [row.source_file for row in manifest.rows()] == ["s_c0.ome.tif", None]
+    told_once = [text for text in warnings(manifest) if "is u:zz, but s_c0.ome.tif" in text]
+    assert len(told_once) == 1
+
+
+def test_a_claimed_image_without_a_plane_is_named(tmp_path: Path) -> None:
+    write_set(tmp_path, {"a.ome.tif": ""}, {"u:0": "img.ome.tif"})
+    write_set(tmp_path, {"img.ome.tif": ""}, {"u:1": "img.ome.tif"}, seed=5)
+    manifest = manifest_of(tmp_path)
+    assert [row.source_file for row in manifest.rows()] == ["img.ome.tif"]
+    assert any("tells of no plane in this file" in text for text in warnings(manifest))
+
+
 @pytest.mark.parametrize("axes", sorted(map("".join, permutations("ZCT"))))
 def test_planes_follow_the_order_of_dimensions(axes: str) -> None:
     sizes = {"Z": 2, "C": 3, "T": 4}
