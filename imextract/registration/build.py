@@ -1,5 +1,6 @@
 """From a folder to the manifest of its planes."""
 
+import filecmp
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 # Reads what no other type claims.
 _LAST = "bioformats"
+
+# Claims may share metadata, but no plane is of two of them.
+_IMAGE_SUFFIXES = (".tif", ".tiff", ".stk", ".png", ".jpg", ".jpeg")
 
 
 def build_manifest(folder: Path, options: ManifestOptions, settings: Settings) -> Manifest:
@@ -106,11 +110,44 @@ def _claims(
         for claim in MICROSCOPES[name].claim(_unclaimed(found)):
             if not claim.files - found.claimed.keys():
                 continue
+            shared = _shared(found, claim)
+            found.claimed.update((path, claim.entry) for path in claim.files - shared.keys())
+            if shared:
+                problems.append(_twice(found, claim, shared))
+                continue
             logger.debug("%s: %s claims %d files", claim.entry, name, len(claim.files))
-            found.claimed.update(dict.fromkeys(claim.files, claim.entry))
             yield name, claim
         problems.extend(found.problems)
         found.problems = []
+
+
+def _shared(found: FoundFiles, claim: Claim) -> dict[str, str]:
+    """Give the images that another claim accounts for already, each with the entry of that."""
+    return {
+        path: found.claimed[path]
+        for path in sorted(claim.files & found.claimed.keys())
+        if path.lower().endswith(_IMAGE_SUFFIXES)
+    }
+
+
+def _twice(found: FoundFiles, claim: Claim, shared: dict[str, str]) -> Problem:
+    """Say that images have two indices: a copy adds nothing, of others one is to be chosen."""
+    images = {path for path in claim.files if path.lower().endswith(_IMAGE_SUFFIXES)}
+    example, other = next(iter(shared.items()))
+    if set(shared.values()) == {other} and images == shared.keys() and _same(found, claim, other):
+        return Problem("warning", claim.entry, f"is a copy of {other}, which is read: left out")
+    text = (
+        f"{len(shared)} of its images, such as {example}, are those of {other} already: expected "
+        f"each image in one plate; move {claim.entry} or {other} out of the folder"
+    )
+    return Problem("error", claim.entry, text)
+
+
+def _same(found: FoundFiles, claim: Claim, other: str) -> bool:
+    try:
+        return filecmp.cmp(found.folder / claim.entry, found.folder / other, shallow=False)
+    except OSError:
+        return False
 
 
 def _unclaimed(found: FoundFiles) -> FoundFiles:

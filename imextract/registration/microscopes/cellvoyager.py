@@ -28,7 +28,7 @@ from imextract.registration.microscopes.mlf import (
 )
 from imextract.registration.microscopes.mlf_failures import records_of_failures
 from imextract.registration.microscopes.mlf_numbers import ChannelKey, Numbers, zsteps_um
-from imextract.registration.microscopes.mlf_paths import RecordPaths
+from imextract.registration.microscopes.mlf_paths import RecordPaths, is_image_or_correction
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
@@ -59,7 +59,10 @@ class _Measurement:
 
 
 def claim(found: FoundFiles) -> list[Claim]:
-    """Claim every folder with a MeasurementData.mlf, and the folders that this names."""
+    """Claim every folder with a MeasurementData.mlf, and the folders that this names.
+
+    Files of other formats there are left to other types.
+    """
     entries = {
         path.rpartition("/")[0]: path
         for path in found.files
@@ -73,9 +76,14 @@ def claim(found: FoundFiles) -> list[Claim]:
             owner.setdefault(joined(folder, name), folder)
     files: defaultdict[str, set[str]] = defaultdict(set)
     for path in found.files:
-        if path.rpartition("/")[0] in owner:
-            files[owner[path.rpartition("/")[0]]].add(path)
+        folder = path.rpartition("/")[0]
+        if folder in owner and _is_own(path):
+            files[owner[folder]].add(path)
     return [Claim(folder, entries[folder], frozenset(files[folder])) for folder in entries]
+
+
+def _is_own(path: str) -> bool:
+    return path.lower().endswith(_METADATA_SUFFIXES) or is_image_or_correction(path)
 
 
 def _named_folders(found: FoundFiles, entry: str) -> set[str]:

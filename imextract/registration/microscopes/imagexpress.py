@@ -8,14 +8,17 @@ database have no HTD: their names, which end with GUIDs, tell all that is known.
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from imextract.config import Settings
-from imextract.errors import SourceFileError
+from imextract.errors import RegistrationError, SourceFileError
+from imextract.readers.tiff_structure import check_tiff
 from imextract.registration.channels import distinct
 from imextract.registration.files import FoundFiles, natural_order
-from imextract.registration.manifest import ChannelInfo, Manifest, SiteKey
+from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteKey
 from imextract.registration.microscopes.htd import LARGEST_HTD, Htd, parse_htd
 from imextract.registration.microscopes.imagexpress_checks import (
     differing_copies,
@@ -50,6 +53,9 @@ _MOST_DECLARED_PER_IMAGE = 1000
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FEW_DECLARED = 100_000
 
+# A folder and the name of a plate, whatever its case.
+_Key: TypeAlias = tuple[str, str]
+
 
 @dataclass(slots=True)
 class _Group:
@@ -57,13 +63,14 @@ class _Group:
 
     htds: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
-    is_certain: bool = False
+    # One of those that no other microscope would name so.
+    certain: str | None = None
 
 
 def claim(found: FoundFiles) -> list[Claim]:
     """Claim the images that lie with an HTD, and those named with GUIDs or time points."""
-    groups: defaultdict[tuple[str, str], _Group] = defaultdict(_Group)
-    images: defaultdict[tuple[str, str], _Group] = defaultdict(_Group)
+    groups: defaultdict[_Key, _Group] = defaultdict(_Group)
+    images: defaultdict[_Key, _Group] = defaultdict(_Group)
     for path in found.files:
         if path.lower().endswith(".htd"):
             folder, _, file_name = path.rpartition("/")
@@ -71,12 +78,14 @@ def claim(found: FoundFiles) -> list[Claim]:
         elif (name := parse_image_path(path)) is not None:
             group = images[name.root, name.plate.casefold()]
             group.images.append(path)
-            group.is_certain |= _is_certain(name)
+            if group.certain is None and _is_certain(name):
+                group.certain = path
+    with_htd = frozenset(groups)
     for key, group in images.items():
-        owner = key if key in groups else _renamed(key, groups, images)
+        owner = _owner(key, with_htd, images)
         if owner is not None:
             groups[owner].images.extend(group.images)
-        elif group.is_certain:
+        elif group.certain is not None and _is_plane(found, group.certain):
             groups[key] = group
     return [
         Claim(root, _entry(group), frozenset(group.htds + group.images))
@@ -89,15 +98,51 @@ def _is_certain(name: ImageName) -> bool:
     return not name.is_thumbnail and (name.has_guid or name.tpoint is not None)
 
 
-def _renamed(
-    key: tuple[str, str],
-    groups: Mapping[tuple[str, str], _Group],
-    images: Mapping[tuple[str, str], _Group],
-) -> tuple[str, str] | None:
+def _is_plane(found: FoundFiles, path: str) -> bool:
+    """Tell by one image whether a file is one plane, where names alone tell of an ImageXpress."""
+    try:
+        count = check_tiff(found.folder / path)
+    except SourceFileError:
+        # What is wrong with it, reading tells.
+        return True
+    if count == 1:
+        return True
+    text = (
+        f"is named as by an ImageXpress, but holds {count} planes, where that "
+        "writes one: its plate is left to other microscope types"
+    )
+    found.problems.append(Problem("warning", path, text))
+    return False
+
+
+def _owner(key: _Key, with_htd: AbstractSet[_Key], images: Collection[_Key]) -> _Key | None:
+    """Give the key of the HTD that images belong to."""
+    if key in with_htd:
+        return key
+    return _renamed(key, with_htd, images) or _above(key, with_htd, images)
+
+
+def _renamed(key: _Key, with_htd: AbstractSet[_Key], images: Collection[_Key]) -> _Key | None:
     """Give the HTD of the folder, if it can be of no other images of the folder."""
-    htds = [other for other in groups if other[0] == key[0] and groups[other].htds]
+    htds = [other for other in with_htd if other[0] == key[0]]
     rivals = [other for other in images if other[0] == key[0]]
     return htds[0] if len(htds) == 1 and rivals == [key] else None
+
+
+def _above(key: _Key, with_htd: AbstractSet[_Key], images: Collection[_Key]) -> _Key | None:
+    """Give the nearest HTD of the plate's name above, if it can be of no other images."""
+    root, plate = key
+    while root:
+        root = root.rpartition("/")[0]
+        if (root, plate) in with_htd:
+            start = f"{root}/" if root else ""
+            rivals = [
+                other
+                for other in images
+                if other[1] == plate and (other[0] == root or other[0].startswith(start))
+            ]
+            return (root, plate) if rivals == [key] else None
+    return None
 
 
 def _entry(group: _Group) -> str:
@@ -122,6 +167,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     images = sorted_images(paths)
     problems = [*projection_problems(images), *differing_copies(found, htds, claim.entry)]
     if htd is not None:
+        _refuse_alone(claim.entry, htd, images)
         _refuse_absurd(claim.entry, htd, images)
         problems.extend(newer_version(claim.entry, htd))
         problems.extend(undeclared(claim.entry, htd, images))
@@ -256,6 +302,17 @@ def _site_cells(
         for well in wells
         for site, cell in enumerate(cells)
     }
+
+
+def _refuse_alone(entry: str, htd: Htd, images: Images) -> None:
+    if not images.of_index and not images.projections:
+        folder, _, name = entry.rpartition("/")
+        raise RegistrationError(
+            f"{entry}: declares {htd.plane_count} planes, but no image was found for it: expected "
+            f"{name[: -len('.htd')]}_A01_s1_w1.TIF and the like in {folder or 'its folder'} or in "
+            "TimePoint_n and ZStep_n folders there, or in one other folder below; "
+            "move the HTD to its images, or copy them there"
+        )
 
 
 def _refuse_absurd(entry: str, htd: Htd, images: Images) -> None:

@@ -4,7 +4,7 @@ See docs/microscopes/incell.md.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from imextract.config import Settings
 from imextract.registration.channels import distinct
@@ -35,11 +35,12 @@ _THUMBNAILS = frozenset({"thumbs", "thumbnails"})
 
 def claim(found: FoundFiles) -> Sequence[Claim]:
     """Claim the folders that hold an `.xdce`, where its images are TIFFs."""
-    return [
-        _claim(found, path)
+    named = {
+        path: {path, *named_files(found, path, _FILE)}
         for path in found.files
         if path.lower().endswith(".xdce") and _has_tiffs_only(found, path)
-    ]
+    }
+    return list(_claims(found, named))
 
 
 def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Settings) -> Manifest:
@@ -79,11 +80,14 @@ def _has_tiffs_only(found: FoundFiles, entry: str) -> bool:
     return all(map(is_tiff_name, names))
 
 
-def _claim(found: FoundFiles, entry: str) -> Claim:
-    root = entry.rpartition("/")[0]
-    files = {entry, *named_files(found, entry, _FILE)}
-    files.update(path for path in found.files if _is_beside(root, path))
-    return Claim(root, entry, frozenset(files))
+def _claims(found: FoundFiles, named: Mapping[str, set[str]]) -> Iterator[Claim]:
+    """Give each index what it names; what none names is the first's of the folder."""
+    owned = set().union(*named.values())
+    for entry, files in named.items():
+        root = entry.rpartition("/")[0]
+        beside = {path for path in found.files if _is_beside(root, path)} - owned
+        owned |= beside
+        yield Claim(root, entry, frozenset(files | beside))
 
 
 def _is_beside(root: str, path: str) -> bool:

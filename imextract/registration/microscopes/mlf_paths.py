@@ -11,7 +11,7 @@ from imextract.registration.microscopes.mlf import Record
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.vendor_xml import joined
 
-__all__ = ["RecordPaths"]
+__all__ = ["RecordPaths", "is_image_or_correction"]
 
 _CORRECTIONS = re.compile("(?:DC|SC)_.*", re.IGNORECASE | re.DOTALL)
 _IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -72,6 +72,11 @@ class RecordPaths:
         for path, count in islice(((p, n) for p, n in self._used.items() if n > 1), _MOST_NAMED):
             text = f"{count} records of {claim.entry} name this file: expected one for each plane"
             yield Problem("error", path, text)
+
+
+def is_image_or_correction(path: str) -> bool:
+    """Tell by its name whether a file is an image of a measurement, or corrects them."""
+    return _is_image(path) or _is_correction(path)
 
 
 def _is_image(path: str) -> bool:

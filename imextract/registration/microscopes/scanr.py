@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import product
 
 from imextract.config import Settings
-from imextract.errors import RegistrationError
+from imextract.errors import RegistrationError, SourceFileError
+from imextract.readers.tiff_structure import check_tiff
 from imextract.registration.files import FoundFiles
 from imextract.registration.indexed_images import is_tiff_name, ranks, unnamed_problems
-from imextract.registration.manifest import ChannelInfo, Manifest
+from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.microscopes.scanr_descriptor import (
     ScanrDescriptor,
@@ -63,7 +64,8 @@ def claim(found: FoundFiles) -> Sequence[Claim]:
     for path in found.files:
         if _NAME.fullmatch(path.rpartition("/")[2]):
             roots[_root(found, path)].add(path)
-    return [_claim(found, root, images) for root, images in roots.items()]
+    claims = [_claim(found, root, images) for root, images in roots.items()]
+    return [claim for claim in claims if _has_descriptor(claim) or _is_of_planes(found, claim)]
 
 
 def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Settings) -> Manifest:
@@ -74,7 +76,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     RegistrationError, SourceFileError
         If the descriptor cannot be read.
     """
-    has_descriptor = claim.entry.rpartition("/")[2].lower() == _DESCRIPTOR
+    has_descriptor = _has_descriptor(claim)
     entry = found.folder / claim.entry
     descriptor = read_descriptor(entry) if has_descriptor else ScanrDescriptor()
     images = [image for path in found.files if (image := _image(path)) is not None]
@@ -126,6 +128,27 @@ def _claim(found: FoundFiles, root: str, images: set[str]) -> Claim:
         return Claim(root, descriptor, frozenset(images | others))
     first = next(path for path in found.files if path in images)
     return Claim(root, first, frozenset(images))
+
+
+def _has_descriptor(claim: Claim) -> bool:
+    return claim.entry.rpartition("/")[2].lower() == _DESCRIPTOR
+
+
+def _is_of_planes(found: FoundFiles, claim: Claim) -> bool:
+    """Tell by one image whether a file is one plane, where names alone tell of a ScanR."""
+    try:
+        count = check_tiff(found.folder / claim.entry)
+    except SourceFileError:
+        # What is wrong with it, reading tells.
+        return True
+    if count == 1:
+        return True
+    text = (
+        f"is named as by a ScanR, but holds {count} planes, where that writes "
+        "one: its folder is left to other microscope types"
+    )
+    found.problems.append(Problem("warning", claim.entry, text))
+    return False
 
 
 def _image(path: str) -> _Image | None:
@@ -182,7 +205,7 @@ def _absent(
     claim: Claim, images: Sequence[_Image], descriptor: ScanrDescriptor
 ) -> Iterator[_Image]:
     """Give the planes that are declared for the wells that were imaged, but have no file."""
-    if claim.entry.rpartition("/")[2].lower() != _DESCRIPTOR:
+    if not _has_descriptor(claim):
         return
     wells = sorted({image.well for image in images})
     positions = _declared(descriptor.fields, 1, {image.position for image in images})

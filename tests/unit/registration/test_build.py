@@ -185,3 +185,38 @@ def test_a_layout_places_the_sites(tmp_path: Path) -> None:
     assert [(site.y, site.x) for site in made.sites.values()] == [(0, 0), (1, 0), (0, 1)]
     with pytest.raises(RegistrationError, match="give --layout too"):
         build(folder, rows=2)
+
+
+class Lister(Toy):
+    """A type whose claims are what its lists name, and no more."""
+
+    def claim(self, found: FoundFiles) -> Sequence[Claim]:
+        lists = [path for path in found.files if path.endswith(f"{self.name}.list")]
+        named = {path: (found.folder / path).read_text().splitlines() for path in lists}
+        return [Claim("", path, frozenset({path, *names})) for path, names in named.items()]
+
+
+@pytest.fixture
+def listed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    types = {"toy": Lister("toy"), "bioformats": MICROSCOPES["bioformats"]}
+    monkeypatch.setattr(building, "MICROSCOPES", types)
+    plate(tmp_path)
+    shutil.copy(tmp_path / "toy.list", tmp_path / "z-toy.list")
+    return tmp_path
+
+
+def test_images_of_two_different_indices_are_an_error(listed_twice: Path) -> None:
+    (listed_twice / "z-toy.list").write_text("b.tif")
+    made = build(listed_twice)
+    (problem,) = made.problems
+    assert (problem.severity, problem.file) == ("error", "z-toy.list")
+    assert "1 of its images, such as b.tif, are those of toy.list already" in problem.text
+    assert [row.source_file for row in made.rows()] == ["a.tif", "b.tif"]
+
+
+def test_a_copy_of_an_index_is_left_out_and_told(listed_twice: Path) -> None:
+    made = build(listed_twice)
+    (problem,) = made.problems
+    assert (problem.severity, problem.file) == ("warning", "z-toy.list")
+    assert "is a copy of toy.list" in problem.text
+    assert [row.source_file for row in made.rows()] == ["a.tif", "b.tif"]

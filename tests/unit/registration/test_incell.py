@@ -157,3 +157,32 @@ def test_wells_outside_the_plate_are_errors(small_plate: Path) -> None:
 
     assert len(errors) == 1
     assert "outside the plate of 8 rows and 2 columns" in errors[0]
+
+
+def test_images_are_of_one_index_only(small_plate: Path) -> None:
+    other = small_plate.with_name("zz.xdce")
+    other.write_bytes(small_plate.read_bytes())
+
+    copied = _register(small_plate.parent)
+    other.write_bytes(other.read_bytes() + b"\n")
+    twice = _register(small_plate.parent)
+
+    assert len(list(copied.rows())) == SMALL.plane_count
+    assert [one.severity for one in copied.problems] == ["warning"]
+    assert len(list(twice.rows())) == SMALL.plane_count
+    (error,) = [one for one in twice.problems if one.severity == "error"]
+    assert error.file == "zz.xdce"
+    assert small_plate.name in error.text
+
+
+def test_two_plates_in_one_folder_share_no_image(small_plate: Path) -> None:
+    other = small_plate.with_name("zz.xdce")
+    other.write_bytes(small_plate.read_bytes())
+    for index, well in ((small_plate, "B - 2("), (other, "B - 3(")):
+        _edit(index, rf'(?s)<Image [^>]*filename="{re.escape(well)}.*?</Image>', "")
+
+    manifest = _register(small_plate.parent)
+
+    assert {key.plate for key in manifest.sites} == {small_plate.stem, "zz"}
+    assert len({row.source_file for row in manifest.rows()}) == SMALL.plane_count
+    assert not [one for one in manifest.problems if one.severity == "error"]

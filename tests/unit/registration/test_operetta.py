@@ -249,3 +249,16 @@ def test_the_same_measurement_with_two_indices_is_registered_once(small_plate: P
 
     assert sum(1 for _ in manifest.rows()) == SMALL.plane_count
     assert manifest.problems == []
+
+
+def test_an_index_beside_and_one_above_the_images_are_an_error(small_plate: Path) -> None:
+    above = small_plate.parent.parent / "Index.xml"
+    text = small_plate.read_bytes().decode("utf-8-sig")
+    above.write_text(re.sub("<URL>", f"<URL>{small_plate.parent.name}/", text), "utf-8")
+
+    manifest = _register(above.parent)
+
+    (error,) = [one for one in manifest.problems if one.severity == "error"]
+    assert "Index.xml" in str(error.file) + error.text
+    assert small_plate.name in str(error.file) + error.text
+    assert len(list(manifest.rows())) == SMALL.plane_count

@@ -4,12 +4,16 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError
 from imextract.registration.build import ManifestOptions, build_manifest
+from imextract.registration.files import find_files
 from imextract.registration.manifest import Manifest
+from imextract.registration.microscopes import scanr
 from imextract.simulation import Faults, PlateLayout, choose_faulty, simulate
 from tests.simulated import check_planes
 from tests.support import noise, write_tiff
@@ -262,3 +266,14 @@ def test_several_plates_in_one_tree_are_each_registered(tmp_path: Path) -> None:
         ("one", "one/data/--W00001--P00001--Z00000--T00000--DAPI.tif"),
         ("two", "two/data/--W00001--P00001--Z00000--T00000--DAPI.tif"),
     }
+
+
+def test_names_alone_do_not_claim_files_of_several_pages(tmp_path: Path) -> None:
+    name = "A1--W00001--P00001--Z00000--T00000--DAPI.tif"
+    pages = np.stack([noise(16, 16, seed=one) for one in range(3)])
+    tifffile.imwrite(tmp_path / name, pages, photometric="minisblack")
+    found = find_files(tmp_path)
+
+    assert scanr.claim(found) == []
+    assert [problem.file for problem in found.problems] == [name]
+    assert "holds 3 planes" in found.problems[0].text

@@ -349,3 +349,14 @@ def test_a_file_that_is_named_as_another_plane_is_named(
     )
 
     assert "1 files are named as other planes" in texts(read(tmp_path), "warning")
+
+
+def test_files_of_other_formats_beside_the_records_are_left_to_others(tmp_path: Path) -> None:
+    simulate(tmp_path, "cellvoyager", LAYOUT)
+    for name in ("other.czi", "other.dv", "DC_other.bin"):
+        (tmp_path / name).write_bytes(b"x")
+    found = find_files(tmp_path)
+
+    (claim,) = cellvoyager.claim(found)
+
+    assert found.files.keys() - claim.files == {"other.czi", "other.dv"}

@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -15,6 +16,7 @@ from imextract.registration.manifest import Manifest, ManifestRow, SiteKey
 from imextract.registration.microscopes import imagexpress
 from imextract.registration.microscopes.imagexpress_names import parse_image_path
 from imextract.simulation import Faults, PlateLayout, read_stamp, simulate
+from tests.support import noise
 from tests.truth import true_planes
 
 GUID = "D5F8F51A-3E85-4358-AE51-A465AF87386F"
@@ -391,3 +393,39 @@ def test_a_version_that_is_not_known_is_named(tmp_path: Path) -> None:
         path.write_text(path.read_text().replace("Version 1.0", "Version 2.5"))
 
     assert "'Version 2.5'" in warnings(read(tmp_path))
+
+
+def test_names_alone_do_not_claim_files_of_several_pages(tmp_path: Path) -> None:
+    image = tmp_path / "TimePoint_1" / "foo_A01_s1_w1.tif"
+    image.parent.mkdir()
+    pages = np.stack([noise(16, 16, seed=one) for one in range(3)])
+    tifffile.imwrite(image, pages, photometric="minisblack")
+    found = find_files(tmp_path)
+
+    assert imagexpress.claim(found) == []
+    assert "holds 3 planes" in found.problems[0].text
+
+
+def test_an_htd_above_the_folder_of_its_images_is_theirs(tmp_path: Path) -> None:
+    simulate(tmp_path / "Images", "imagexpress", LAYOUT)
+    for htd in sorted((tmp_path / "Images").rglob("*.HTD")):
+        htd.rename(tmp_path / htd.name)
+
+    manifest = read(tmp_path)
+
+    assert assert_spelt(tmp_path, manifest) == LAYOUT.plane_count
+    assert not errors(manifest)
+    assert {key.plate for key in manifest.sites} == {LAYOUT.plate}
+
+
+def test_an_htd_above_two_plates_of_its_name_says_where_images_belong(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        simulate(tmp_path / name, "imagexpress", LAYOUT)
+        for htd in sorted((tmp_path / name).rglob("*.HTD")):
+            htd.rename(tmp_path / htd.name)
+
+    manifest = read(tmp_path)
+
+    (text,) = errors(manifest)
+    assert f"expected {LAYOUT.plate}_A01_s1_w1.TIF and the like" in text
+    assert "TimePoint_n and ZStep_n folders there" in text
