@@ -196,10 +196,11 @@ def test_files_whose_metadata_file_is_missing_are_one_error(tmp_path: Path) -> N
         manifest_of(tmp_path)
 
 
-def test_a_renamed_metadata_file_is_found_by_its_identifier(tmp_path: Path) -> None:
-    told = {"u:m": "m.ome.tif", "u:a": "a.ome.tif"}
+@pytest.mark.parametrize("name", ["m.ome.tif", "z.ome.tif"])
+def test_the_metadata_file_is_found_by_its_name_or_identifier(tmp_path: Path, name: str) -> None:
+    told = {"u:m": name, "u:a": "a.ome.tif"}
     write_set(tmp_path, {"z.ome.tif": "u:m"}, told)
-    text = f'<OME xmlns="{NAMESPACE}"><BinaryOnly MetadataFile="m.ome.tif" UUID="u:m"/></OME>'
+    text = f'<OME xmlns="{NAMESPACE}"><BinaryOnly MetadataFile="{name}" UUID="u:m"/></OME>'
     write_tiff(tmp_path / "a.ome.tif", noise(8, 9, seed=1), description=text)
     rows = list(manifest_of(tmp_path).rows())
     assert [row.source_file for row in rows] == ["z.ome.tif", "a.ome.tif"]
