@@ -19,6 +19,7 @@ from imextract.registration.cross_check import cross_check
 from imextract.registration.layouts import Layout
 from imextract.registration.manifest import Manifest, Problem
 from imextract.registration.manifest_file import correct_manifest, write_manifest_file
+from imextract.registration.microscopes import ALL_TYPES, PICKED_TYPES
 from imextract.workplace import Workplace
 
 __all__ = ["RegistrationRequest", "RegistrationResult", "register_folder"]
@@ -46,7 +47,9 @@ class RegistrationRequest(BaseModel):
     )
     cycle: int = Field(default=0, ge=0, description="Multiplexing cycle, counted from zero.")
     microscope: str | None = Field(
-        default=None, description="Microscope type; found out from the folder by default."
+        default=None,
+        description="Microscope type, or auto to ask all; by default those that Bio-Formats reads "
+        "wrongly are found out, and everything else is read by it.",
     )
     pattern: str | None = Field(
         default=None,
@@ -115,7 +118,8 @@ def register_folder(
         plate=request.plate,
         acquisition=request.acquisition,
         cycle=request.cycle,
-        microscope=request.microscope,
+        microscope=None if request.microscope == ALL_TYPES else request.microscope,
+        types=None if request.microscope == ALL_TYPES else PICKED_TYPES,
         pattern=request.pattern,
         layout=request.layout,
         rows=request.rows,
@@ -187,7 +191,7 @@ def _refuse_overruled(request: RegistrationRequest, manifest: Manifest) -> None:
     if given:
         options = ", ".join(f"--{name}" for name in given)
         raise RegistrationError(
-            f"{request.manifest}: its rows tell otherwise than {options}; leave the options out, or "
+            f"{request.manifest}: its rows tell otherwise than {options}; leave those out, or "
             "correct the columns"
         )
 
