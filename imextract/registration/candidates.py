@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imextract.errors import SourceFileError
 from imextract.readers.bioformats import Inspection
 from imextract.registration.files import FoundFiles, natural_order
 from imextract.registration.manifest import Problem, SourceFile
@@ -42,7 +43,24 @@ class Candidate:
 
 
 def candidate_of(found: FoundFiles, entry: str, inspection: Inspection) -> Candidate:
-    """Sort the files that Bio-Formats used into those of the folder and others."""
+    """Sort the files that Bio-Formats used into those of the folder and others.
+
+    Raises
+    ------
+    SourceFileError
+        If Bio-Formats reads other files in place of a TIFF, as it does with an
+        OME-TIFF that was renamed while a file of its old name is there.
+    """
+    used = frozenset(map(os.path.realpath, inspection.used_files))
+    if (
+        entry.lower().endswith((".tif", ".tiff"))
+        and os.path.realpath(found.folder / entry) not in used
+    ):
+        others = ", ".join(sorted(Path(path).name for path in used))
+        raise SourceFileError(
+            f"{found.folder / entry}: Bio-Formats reads {others} in its place, as its metadata "
+            "say; give the file back the name that they tell, or put it in a folder of its own"
+        )
     metadata = frozenset(map(os.fspath, inspection.metadata_files))
     files: dict[str, None] = {entry: None}
     pixel_files: dict[str, None] = {}

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import re
 import shutil
+import uuid
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from imextract.errors import RegistrationError
 from imextract.readers.bioformats_process import shared_process
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.manifest import Manifest, ManifestRow, SiteKey
+from tests.support import noise
 
 # Folders of the shared files that this type is not for.
 NOT_HERE = ("fmi-faim+faim-ipa", "derived", "micro-manager+micro-manager")
@@ -413,3 +416,22 @@ def test_channels_of_a_colour_file_are_its_own(shared_data: Path) -> None:
     assert [(row.site.well, row.channel, row.ref.plane) for row in rows] == [
         ("A02", f"channel_{number}", number) for number in range(3)
     ]
+
+
+def test_a_renamed_ome_tiff_is_never_taken_for_another(tmp_path: Path) -> None:
+    write_named(tmp_path / "renamed.ome.tif", "image.ome.tif")
+    write_named(tmp_path / "image.ome.tif", "image.ome.tif")
+    manifest = build(tmp_path)
+    assert [row.source_file for row in manifest.rows()] == ["image.ome.tif"]
+    (problem,) = [problem for problem in manifest.problems if problem.file == "renamed.ome.tif"]
+    assert "reads image.ome.tif in its place" in problem.text
+
+
+def write_named(path: Path, name: str) -> None:
+    """Write an OME-TIFF whose metadata say that its plane lies in a file of that name."""
+    tifffile.imwrite(path, noise(8, 9), ome=True)
+    text = str(tifffile.tiffcomment(path))
+    own = re.search(r'UUID="(urn:uuid:[^"]+)"', text)
+    identifier = own[1] if own else f"urn:uuid:{uuid.uuid4()}"
+    block = f'<TiffData IFD="0"><UUID FileName="{name}">{identifier}</UUID></TiffData>'
+    tifffile.tiffcomment(path, re.sub(r"<TiffData[^>]*/>", block, text).encode())
