@@ -1,6 +1,7 @@
 """The collect job: where the experiment stands, and originals freed if asked."""
 
 import logging
+from itertools import islice
 
 from imextract.batches import CollectBatch, CollectResult
 from imextract.database.batches import begin_run, end_run, get_batch
@@ -110,12 +111,5 @@ def _result(database: Database, experiment_id: int, deletion: Deletion) -> Colle
 
 
 def _failures(database: Database, experiment_id: int) -> list[str]:
-    failures = []
-    for plane in find_planes(database, experiment_id, PlaneFilter(state="failed")):
-        failures.append(
-            f"{plane.plate} {plane.well} site {plane.site} {plane.channel} t{plane.tpoint} "
-            f"z{plane.zplane}: {plane.error}"
-        )
-        if len(failures) == _MOST_NAMED:
-            break
-    return failures
+    failed = find_planes(database, experiment_id, PlaneFilter(state="failed"))
+    return [f"{plane.name}: {plane.error}" for plane in islice(failed, _MOST_NAMED)]

@@ -133,7 +133,7 @@ def _extract_all(
     database: Database,
     tally: _Tally,
 ) -> None:
-    with database.transaction() as session:
+    with database.reading() as session:
         entries = {source.entry_id for plane in planes for source in plane.sources}
         data_sets = data_sets_of_entries(session, sorted(entries))
     stamps = {entry_id: data_set.stamp for entry_id, data_set in data_sets.items()}
@@ -167,23 +167,16 @@ def _extracted(plane: PlaneRecord, stored: StoredPlane) -> dict[str, Any]:
     if stored.is_suspect:
         logger.warning(
             "%s: all its pixels are equal; it is kept, and holds the deletion of its originals",
-            _name(plane),
+            plane.name,
         )
     return {"id": plane.id, **ledger_values(stored)}
 
 
 def _record_failure(plane: PlaneRecord, error: ImextractError, tally: _Tally) -> None:
-    text = f"{_name(plane)}: {error}"
+    text = f"{plane.name}: {error}"
     logger.warning("failed: %s", text)
     tally.failures.append(text)
     tally.changes.append({"id": plane.id, **NOT_STORED, "state": "failed", "error": str(error)})
-
-
-def _name(plane: PlaneRecord) -> str:
-    return (
-        f"{plane.plate} {plane.well} site {plane.site} {plane.channel} "
-        f"t{plane.tpoint} z{plane.zplane}"
-    )
 
 
 def _log_end(batch: RunBatch, tally: _Tally, seconds: float) -> None:

@@ -116,6 +116,14 @@ class PlaneRecord:
     error: str | None
     sources: tuple[SourcePlane, ...]
 
+    @property
+    def name(self) -> str:
+        """What people call the plane: its plate, well, site, channel, tpoint and zplane."""
+        return (
+            f"{self.plate} {self.well} site {self.site} {self.channel} "
+            f"t{self.tpoint} z{self.zplane}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PlaneFilter:
