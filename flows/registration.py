@@ -47,8 +47,7 @@ def register(
         plate: Name of the plate, where the files do not tell.
         acquisition: Name of the acquisition, where the files do not tell.
         cycle: Multiplexing cycle, zero-based.
-        microscope: Microscope type, or auto to ask all; empty: ImageXpress and CellVoyager plates
-            are found out, everything else is read by Bio-Formats.
+        microscope: Microscope type; empty or auto: found out from the folder's content.
         pattern: Regular expression with named groups (w, s, c, z, t) for plain numbered files,
             or the name of a ready one.
         layout: How the stage went over the sites of a well, where the files do not tell.

@@ -101,7 +101,9 @@ def _add_register(commands: "Commands") -> None:
     parser.add_argument("--plate", help="name of the plate, where the files do not tell")
     parser.add_argument("--acquisition", help="name of the acquisition")
     parser.add_argument("--cycle", type=int, default=0, help="multiplexing cycle, from 0")
-    parser.add_argument("--microscope", metavar="TYPE", help="microscope type, or auto: ask all")
+    parser.add_argument(
+        "--microscope", metavar="TYPE", help="microscope type; auto, as by default, finds it out"
+    )
     parser.add_argument(
         "--pattern",
         metavar="REGEX",

@@ -58,7 +58,7 @@ def build_manifest(folder: Path, options: ManifestOptions, settings: Settings) -
     only = _only_type(options)
     found = find_files(folder)
     problems, found.problems = found.problems, []
-    claims = list(_claims(found, [only] if only else _own_types(options), problems))
+    claims = list(_claims(found, [only] if only else _own_types(), problems))
     if only is not None and not claims:
         raise RegistrationError(
             f"{folder}: nothing in it was written by microscope type {only!r}"
@@ -98,9 +98,8 @@ def _only_type(options: ManifestOptions) -> str | None:
     return name
 
 
-def _own_types(options: ManifestOptions) -> list[str]:
-    own = [name for name in MICROSCOPES if name != _LAST and name not in ONLY_ON_REQUEST]
-    return [name for name in own if options.types is None or name in options.types]
+def _own_types() -> list[str]:
+    return [name for name in MICROSCOPES if name != _LAST and name not in ONLY_ON_REQUEST]
 
 
 def _claims(

@@ -21,9 +21,6 @@ class ManifestOptions:
         Where a plate has several, it goes before their own names.
     cycle
         Index of the multiplexing cycle that the folder holds, zero-based.
-    types
-        Where `microscope` is None: the types that are asked before Bio-Formats;
-        None asks all.
     microscope
         A key of `imextract.registration.microscopes.MICROSCOPES`; None picks
         "pattern" where a pattern is given, else what the folder's content tells.
@@ -41,7 +38,6 @@ class ManifestOptions:
     acquisition: str | None = None
     cycle: int = 0
     microscope: str | None = None
-    types: frozenset[str] | None = None
     pattern: str | None = None
     layout: Layout | None = None
     rows: int | None = None

@@ -19,7 +19,7 @@ from imextract.registration.cross_check import cross_check
 from imextract.registration.layouts import Layout
 from imextract.registration.manifest import Manifest, Problem
 from imextract.registration.manifest_file import correct_manifest, write_manifest_file
-from imextract.registration.microscopes import ALL_TYPES, PICKED_TYPES
+from imextract.registration.microscopes import AUTO
 from imextract.workplace import Workplace
 
 __all__ = ["RegistrationRequest", "RegistrationResult", "register_folder"]
@@ -48,8 +48,7 @@ class RegistrationRequest(BaseModel):
     cycle: int = Field(default=0, ge=0, description="Multiplexing cycle, counted from zero.")
     microscope: str | None = Field(
         default=None,
-        description="Microscope type, or auto to ask all; by default those that Bio-Formats reads "
-        "wrongly are found out, and everything else is read by it.",
+        description="Microscope type; auto, as by default, finds it out from the folder's content.",
     )
     pattern: str | None = Field(
         default=None,
@@ -118,8 +117,7 @@ def register_folder(
         plate=request.plate,
         acquisition=request.acquisition,
         cycle=request.cycle,
-        microscope=None if request.microscope == ALL_TYPES else request.microscope,
-        types=None if request.microscope == ALL_TYPES else PICKED_TYPES,
+        microscope=None if request.microscope == AUTO else request.microscope,
         pattern=request.pattern,
         layout=request.layout,
         rows=request.rows,

@@ -31,7 +31,7 @@ def test_the_readme_works_as_it_is_written(tmp_path: Path) -> None:
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
-    assert "16 planes of 4 sites in 1 data sets" in told.stdout
+    assert "16 planes of 4 sites in 16 data sets" in told.stdout
     assert "experiment 1 (first): 16 planned planes" in told.stdout
     assert "16 extracted, 0 failed" in told.stdout
     assert "16 planes read: 16 whole, 0 damaged" in told.stdout

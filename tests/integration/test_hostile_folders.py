@@ -42,9 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def register(folder: Path, settings: Settings) -> dict[str, int]:
-    return register_folder(
-        RegistrationRequest(folder=folder, name="x", microscope="auto"), settings
-    ).counts
+    return register_folder(RegistrationRequest(folder=folder, name="x"), settings).counts
 
 
 def registered_images(settings: Settings) -> set[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from imextract.channel_image_file import ChannelImageFile
+from imextract.planes import PlaneRef
 from imextract.registration.register import RegistrationRequest, register_folder
 from tests.deployed import Deployed
 from tests.support import sha256
@@ -14,8 +15,12 @@ from tests.truth import TruePlane, true_planes
 
 # These need microscope types of their own: Bio-Formats gets some of their planes wrong.
 ELSEWHERE = ("fmi-faim", "derived/")
+# A plate of one well, one plane a site: its planes are known by the index, whose series are
+# the sites in their order, and extracted from the TIFF of each.
+PLATE = "leukemia-kispi+operetta-compose/operetta_plate/Images"
+INDEX = f"{PLATE}/Index.idx.xml"
 # The same two planes, once more: a plate may be opened by any of its files.
-OTHER_ENTRY = "leukemia-kispi+operetta-compose/operetta_plate/Images/r03c03f01p01-ch1sk1fk1fl1.tiff"
+OTHER_ENTRY = f"{PLATE}/r03c03f01p01-ch1sk1fk1fl1.tiff"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,9 @@ def test_every_plane_of_real_files_comes_out_as_it_is(
 def place(plane: ChannelImageFile, folder: Path) -> tuple[str, int, int]:
     (source,) = plane.record.sources
     entry = source.source_file.relative_to(folder).as_posix()
+    if entry.startswith(f"{PLATE}/"):
+        assert (plane.record.well, source.ref) == ("C03", PlaneRef(0, 0))
+        return INDEX, plane.record.site, 0
     return entry, source.ref.series, source.ref.plane
 
 

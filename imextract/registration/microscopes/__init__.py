@@ -15,7 +15,7 @@ from imextract.registration.microscopes import (
 )
 from imextract.registration.microscopes.protocol import Claim, MicroscopeType
 
-__all__ = ["ALL_TYPES", "MICROSCOPES", "ONLY_ON_REQUEST", "PICKED_TYPES", "Claim", "MicroscopeType"]
+__all__ = ["AUTO", "MICROSCOPES", "ONLY_ON_REQUEST", "Claim", "MicroscopeType"]
 
 # Asked for claims in this order: those with metadata of their own first.
 MICROSCOPES: dict[str, MicroscopeType] = {
@@ -35,8 +35,5 @@ MICROSCOPES: dict[str, MicroscopeType] = {
 # Types that read whatever they are given, and so are never picked by themselves.
 ONLY_ON_REQUEST = frozenset({"pattern"})
 
-# Types that a registration picks by itself: plates that Bio-Formats gets wrong.
-PICKED_TYPES = frozenset({"imagexpress", "cellvoyager"})
-
-# In place of a type: all types are asked, not only those.
-ALL_TYPES = "auto"
+# In place of a type: the folder's content tells, as it does where none is given.
+AUTO = "auto"
