@@ -139,7 +139,7 @@ def make_experiment(
     database = Database(settings.database_url)
     database.prepare()
     with database.transaction() as session:
-        experiment_id = write_manifest(
+        written = write_manifest(
             session, manifest, name=name, experiment_id=None, projects=projects
         )
-    return SmallExperiment(experiment_id, settings, manifest.folder)
+    return SmallExperiment(written.experiment_id, settings, manifest.folder)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from imextract.cli.output import print_json, print_line, print_table, usage_error
+from imextract.database.written import Written
 from imextract.registration.manifest import Manifest, ManifestRow
 from imextract.registration.register import (
     RegistrationRequest,
@@ -33,6 +34,7 @@ def register(options: argparse.Namespace) -> int:
         _print_problems(result)
         if request.dry_run:
             _print_summary(result.manifest)
+            _print_prospect(request, result.written)
         else:
             _print_next_steps(request, result)
     return int(any(problem.severity == "error" for problem in result.problems))
@@ -45,11 +47,19 @@ def _document(request: RegistrationRequest, result: RegistrationResult) -> dict[
         "folder": result.manifest.folder,
         "microscope": result.manifest.microscope_type,
         "counts": result.counts,
+        "ledger": None if result.written is None else _ledger(result.written),
         "problems": [asdict(problem) for problem in result.problems],
     }
     if request.dry_run:
         document["manifest"] = [_row(row) for row in result.manifest.rows()]
     return document
+
+
+def _ledger(written: Written) -> dict[str, Any]:
+    values = asdict(written)
+    # In a dry run, the id of a new experiment is anyone's guess.
+    del values["experiment_id"]
+    return values
 
 
 def _row(row: ManifestRow) -> dict[str, Any]:
@@ -100,10 +110,36 @@ def _counts(extent: _Extent) -> tuple[int, int, int, int]:
     return len(extent.tpoints), len(extent.zplanes), extent.planes, extent.absent
 
 
+def _print_prospect(request: RegistrationRequest, written: Written | None) -> None:
+    if written is None:
+        print_line("it would not be registered: see the errors")
+        return
+    where = "a new experiment" if written.is_new else f"experiment {written.experiment_id}"
+    print_line(f"{where} ({request.name}) would get {_added(written)}")
+
+
+def _added(written: Written) -> str:
+    """Say what is added, and of what is there already only what there is."""
+    told = {
+        "planes that were absent": written.filled,
+        "planes are known": written.known,
+        "files vanished": written.vanished_files,
+        "files changed": written.changed_files,
+    }
+    return ", ".join(
+        [
+            f"{written.added} new planes",
+            *(f"{count} {text}" for text, count in told.items() if count),
+        ]
+    )
+
+
 def _print_next_steps(request: RegistrationRequest, result: RegistrationResult) -> None:
     counted = ", ".join(f"{count} {state}" for state, count in result.counts.items() if count)
     number = result.experiment_id
     print_line(f"experiment {number} ({request.name}): {counted or 'no'} planes")
+    if result.written is not None and not result.written.is_new:
+        print_line(f"of this folder: {_added(result.written)}")
     print_line(
         f"extract it: prefect deployment run imextract/default -p experiment_id={number} --watch"
     )

@@ -26,6 +26,16 @@ __all__ = ["DataSetRows"]
 File = MicroscopeImageFileRow
 Values: TypeAlias = dict[str, Any]
 
+# Files of one kind that are named.
+_MOST_NAMED = 20
+
+_REPLANNED = "has changed since it was registered: its planes are planned anew"
+_KEPT = (
+    "the file, or one that belongs to it, has changed since its planes were extracted; "
+    "what was extracted is kept, nothing is planned anew. Register the folder as a new "
+    "experiment, or with another --acquisition name"
+)
+
 # As many values as are bound in one statement; SQLite of old takes 999.
 _CHUNK = 900
 
@@ -37,15 +47,14 @@ class DataSetRows:
     ----------
     folder
         The registered folder.
-    problems
-        Where it is noted that a file changed since it was registered.
     """
 
-    def __init__(self, session: Session, ids: Ids, folder: Path, problems: list[Problem]) -> None:
+    def __init__(self, session: Session, ids: Ids, folder: Path) -> None:
         self._session = session
         self._ids = ids
         self._folder = folder
-        self._problems = problems
+        self._replanned: list[str] = []
+        self._kept: list[str] = []
         self._known: defaultdict[int, dict[str, int]] = defaultdict(dict)
 
     def look_up(self, acquisition_id: int, data_sets: Iterable[DataSet]) -> None:
@@ -93,6 +102,19 @@ class DataSetRows:
     def known(self, acquisition_id: int) -> Mapping[str, int]:
         """Give the ids of the entries of an acquisition, by their path."""
         return self._known[acquisition_id]
+
+    @property
+    def changed(self) -> int:
+        """How many data sets of those looked up have changed since they were registered."""
+        return len(self._replanned) + len(self._kept)
+
+    def problems(self) -> Iterator[Problem]:
+        """Name the data sets that have changed since they were registered."""
+        for text, paths in ((_REPLANNED, self._replanned), (_KEPT, self._kept)):
+            for path in paths[:_MOST_NAMED]:
+                yield Problem("warning", path, text)
+            if len(paths) > _MOST_NAMED:
+                yield Problem("warning", None, f"{len(paths) - _MOST_NAMED} more files: {text}")
 
     def note_vanished(self, acquisition_id: int, present: set[str]) -> Iterator[Problem]:
         """Name files of an acquisition that are neither here nor on disk any more."""
@@ -142,20 +164,14 @@ class DataSetRows:
             )
         )
         if extracted is not None:
-            text = (
-                "the file, or one that belongs to it, has changed since its planes were extracted; "
-                "what was extracted is kept, nothing is planned anew. Register the folder as a new "
-                "experiment, or with another --acquisition name"
-            )
-            self._problems.append(Problem("warning", entry.path, text))
+            self._kept.append(entry.path)
             return True
         self._session.execute(
             delete(ChannelImageFileRow).where(ChannelImageFileRow.id.in_(dependent))
         )
         self._session.delete(entry)
         self._session.flush()
-        text = "has changed since it was registered: its planes are planned anew"
-        self._problems.append(Problem("warning", entry.path, text))
+        self._replanned.append(entry.path)
         return False
 
 

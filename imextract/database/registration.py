@@ -32,11 +32,12 @@ from imextract.database.models import (
     SourcePlaneRow,
 )
 from imextract.database.parts import Parts
+from imextract.database.written import Written
 from imextract.errors import RegistrationError
 from imextract.planes import PlaneRef
 from imextract.registration.manifest import Manifest, ManifestRow, Problem
 
-__all__ = ["write_manifest"]
+__all__ = ["find_experiment", "write_manifest"]
 
 _CHUNK = 5_000
 
@@ -58,8 +59,8 @@ def write_manifest(
     name: str,
     experiment_id: int | None,
     projects: bool,
-) -> int:
-    """Write a manifest and give the id of its experiment.
+) -> Written:
+    """Write a manifest, and tell what that changed.
 
     What is there already, by the same names, is used; planes that are there
     already are left as they are and where they are, so that registering again
@@ -83,19 +84,29 @@ def write_manifest(
         plane would move, or a plane comes twice.
     UnknownExperimentError
     """
-    experiment = _experiment(session, manifest, name, experiment_id)
-    _Writer(session, manifest, experiment.id, projects=projects).write()
-    return experiment.id
+    experiment = find_experiment(session, manifest, name, experiment_id)
+    written = Written((experiment or _new_experiment(session, name)).id, is_new=experiment is None)
+    _Writer(session, manifest, written, projects=projects).write()
+    return written
 
 
-def _experiment(
+def find_experiment(
     session: Session, manifest: Manifest, name: str, experiment_id: int | None
-) -> ExperimentRow:
+) -> ExperimentRow | None:
+    """Give the experiment that a manifest is written to; None if it will be a new one.
+
+    Raises
+    ------
+    RegistrationError
+        If the name is taken.
+    UnknownExperimentError
+        If there is none of that id.
+    """
     if experiment_id is not None:
         return get_experiment(session, experiment_id)
     taken = session.scalar(select(ExperimentRow).where(ExperimentRow.name == name))
     if taken is None:
-        return _new_experiment(session, name)
+        return None
     folders = (
         select(AcquisitionRow.folder)
         .join(PlateRow, PlateRow.id == AcquisitionRow.plate_id)
@@ -147,15 +158,15 @@ class _Writer:
     """Writes planes, and with each what it hangs on."""
 
     def __init__(
-        self, session: Session, manifest: Manifest, experiment_id: int, *, projects: bool
+        self, session: Session, manifest: Manifest, written: Written, *, projects: bool
     ) -> None:
         self._session = session
         self._manifest = manifest
-        self._experiment_id = experiment_id
+        self._written = written
         self._projects = projects
         self._ids = Ids(session)
-        self._parts = Parts(session, self._ids, manifest, experiment_id)
-        self._files = DataSetRows(session, self._ids, manifest.folder, manifest.problems)
+        self._parts = Parts(session, self._ids, manifest, written.experiment_id)
+        self._files = DataSetRows(session, self._ids, manifest.folder)
         self._data_sets = {data_set.entry.path: data_set for data_set in manifest.data_sets}
         self._known = KnownAcquisitions(session, self._parts, projects=projects)
         self._shifts: dict[tuple[int, int], int] = {}
@@ -163,7 +174,7 @@ class _Writer:
     def write(self) -> None:
         """Write all planes, and note what vanished."""
         known = acquisitions_of_folder(
-            self._session, self._experiment_id, str(self._manifest.folder)
+            self._session, self._written.experiment_id, str(self._manifest.folder)
         )
         if known:
             self._learn_what_is_known()
@@ -173,6 +184,8 @@ class _Writer:
         self._write_metadata()
         self._manifest.problems.extend(self._parts.problems)
         self._manifest.problems.extend(self._known.problems())
+        self._manifest.problems.extend(self._files.problems())
+        self._written.changed_files = self._files.changed
         self._note_vanished(known)
 
     def _learn_what_is_known(self) -> None:
@@ -285,13 +298,17 @@ class _Writer:
                     self._refuse(plane)
             elif there is None:
                 yield plane
+                continue
             elif keys and there.state == "absent":
                 self._fill(there, plane)
+                continue
             elif keys:
                 self._refuse(plane)
+            self._written.known += 1
 
     def _fill(self, absent: KnownPlane, plane: PlannedPlane) -> None:
         """Plan a plane that was absent, and now is there."""
+        self._written.filled += 1
         values, sources = plane
         self._session.execute(
             update(ChannelImageFileRow).where(ChannelImageFileRow.id == absent.id).values(**values)
@@ -309,6 +326,7 @@ class _Writer:
     def _insert(self, planes: Sequence[PlannedPlane]) -> None:
         if not planes:
             return
+        self._written.added += len(planes)
         plane_ids = self._ids.take(ChannelImageFileRow, len(planes))
         rows = [
             (plane_id, False, *values.values())
@@ -358,6 +376,7 @@ class _Writer:
             for acquisition_id in acquisition_ids
             for problem in self._files.note_vanished(acquisition_id, present)
         ]
+        self._written.vanished_files = len(vanished)
         self._manifest.problems.extend(vanished[:_MOST_NAMED])
         if len(vanished) > _MOST_NAMED:
             text = f"{len(vanished) - _MOST_NAMED} more files vanished since they were registered"

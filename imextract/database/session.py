@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,49 @@ class Database:
         with self._translated(), Session(engine) as session, session.begin():
             yield session
 
+    @contextlib.contextmanager
+    def rehearsing(self) -> Iterator[Session]:
+        """Give a session that finds the database as it is, and of which nothing is kept.
+
+        No database is made where there is none, and no schema is changed. SQLite
+        has but one writer at a time, so that a copy is written to.
+
+        Raises
+        ------
+        LedgerError
+            If the database cannot be reached or used.
+        """
+        with self._translated(), self._stage() as engine, engine.connect() as connection:
+            with connection.begin() as transaction:
+                if _revision(connection) != _newest_revision():
+                    self._upgrade(connection)
+                with Session(connection) as session:
+                    yield session
+                transaction.rollback()
+
+    @contextlib.contextmanager
+    def _stage(self) -> Iterator[Engine]:
+        """Give what a rehearsal may write to without holding up others."""
+        if self._url.get_backend_name() != "sqlite":
+            yield self.engine
+            return
+        with tempfile.TemporaryDirectory(prefix="imextract-rehearsal-") as folder:
+            file = Path(folder, "ledger.db")
+            if Path(str(self._url.database)).exists():
+                self._copy(file)
+            yield _engine(self._url.set(database=str(file)))
+
+    def _copy(self, file: Path) -> None:
+        try:
+            with self.engine.connect() as source, sqlite3.connect(file) as copy:
+                source.connection.driver_connection.backup(copy)  # type: ignore[union-attr]  # sqlite3's
+            copy.close()
+        except sqlite3.Error as error:
+            raise LedgerError(
+                f"database {self.name}: cannot be copied to {file.parent} ({error}); free space "
+                "there, or let TMPDIR name another folder"
+            ) from error
+
     def prepare(self, *, creates: bool = True) -> None:
         """Create the schema, or bring it up to date; waits for others doing so.
 
@@ -108,12 +152,15 @@ class Database:
         if _revision(connection) == _newest_revision():
             return
         connection.rollback()
+        with connection.begin():
+            self._upgrade(connection)
+
+    def _upgrade(self, connection: Connection) -> None:
         # Alembic takes longer to load than most commands last, and is needed once.
         from imextract.database.migration import upgrade
 
-        with connection.begin():
-            _lock_for_migration(connection)
-            upgrade(connection, self.name)
+        _lock_for_migration(connection)
+        upgrade(connection, self.name)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from imextract.config import Settings
 from imextract.database.experiments import count_states
 from imextract.database.models import PLANE_STATES
-from imextract.database.registration import write_manifest
-from imextract.errors import RegistrationError
+from imextract.database.registration import find_experiment, write_manifest
+from imextract.database.session import Database
+from imextract.database.written import Written
+from imextract.errors import LedgerError, RegistrationError, UnknownExperimentError
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.checks import check_manifest
 from imextract.registration.cross_check import cross_check
@@ -91,12 +94,16 @@ class RegistrationResult:
         What a person should know.
     manifest
         What the folder holds.
+    written
+        What that changed in the ledger, or would change; None where it is not known,
+        because errors forbid registering.
     """
 
     experiment_id: int | None
     counts: dict[str, int]
     problems: list[Problem]
     manifest: Manifest
+    written: Written | None
 
 
 def register_folder(
@@ -135,24 +142,49 @@ def register_folder(
     manifest.problems.extend(cross_check(manifest, request.check, settings))
     if request.dry_run:
         counts = _count_planes(manifest, request.projection)
-        return RegistrationResult(None, counts, manifest.problems, manifest)
+        written = _rehearse(request, manifest, settings)
+        return RegistrationResult(None, counts, manifest.problems, manifest, written)
     _refuse_errors(manifest)
     workplace = Workplace.of(settings, creates=True)
     with workplace.database.transaction() as session:
-        experiment_id = write_manifest(
-            session,
-            manifest,
-            name=request.name,
-            experiment_id=request.experiment,
-            projects=request.projection == "max",
-        )
-        counts = count_states(session, experiment_id)
+        written = _write(session, request, manifest)
+        counts = count_states(session, written.experiment_id)
+    experiment_id = written.experiment_id
     logger.info("registered %s as experiment %d: %s", request.folder, experiment_id, counts)
-    return RegistrationResult(experiment_id, counts, manifest.problems, manifest)
+    return RegistrationResult(experiment_id, counts, manifest.problems, manifest, written)
+
+
+def _rehearse(
+    request: RegistrationRequest, manifest: Manifest, settings: Settings
+) -> Written | None:
+    """Write the manifest as a registration would, but keep nothing; note what forbids it."""
+    try:
+        with Database(settings.database_url).rehearsing() as session:
+            if not _errors(manifest):
+                return _write(session, request, manifest)
+            # Planes that are wrong cannot be written; whether they may be at all is told now.
+            find_experiment(session, manifest, request.name, request.experiment)
+    except (RegistrationError, UnknownExperimentError, LedgerError) as error:
+        manifest.problems.append(Problem("error", None, str(error)))
+    return None
+
+
+def _write(session: Session, request: RegistrationRequest, manifest: Manifest) -> Written:
+    return write_manifest(
+        session,
+        manifest,
+        name=request.name,
+        experiment_id=request.experiment,
+        projects=request.projection == "max",
+    )
+
+
+def _errors(manifest: Manifest) -> list[Problem]:
+    return [problem for problem in manifest.problems if problem.severity == "error"]
 
 
 def _refuse_errors(manifest: Manifest) -> None:
-    errors = [problem for problem in manifest.problems if problem.severity == "error"]
+    errors = _errors(manifest)
     if not errors:
         return
     named = "; ".join(

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,31 +14,12 @@ from imextract.database.session import Database
 from imextract.errors import LedgerError
 from imextract.experiments import list_experiments
 from tests.experiments import make_experiment, settings_in
-from tests.postgresql import server_binary, serving
-
-
-@pytest.fixture(scope="module")
-def server_url() -> Iterator[str]:
-    if server_binary("postgres") is None:
-        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
-    with serving() as url:
-        yield url
-
-
-@pytest.fixture
-def database_url(server_url: str, tmp_path: Path) -> str:
-    """An empty database of the test's own."""
-    name = f"test_{abs(hash(tmp_path))}"
-    server = Database(server_url)
-    with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    return server_url.rpartition("/")[0] + f"/{name}"
 
 
 def test_an_experiment_is_extracted_collected_and_resumed(
-    database_url: str, tmp_path: Path
+    postgresql_url: str, tmp_path: Path
 ) -> None:
-    settings = settings_in(tmp_path, database_url)
+    settings = settings_in(tmp_path, postgresql_url)
     experiment = make_experiment(tmp_path, settings=settings)
     assert sorted(result.extracted for result in experiment.extract(batch_size=2)) == [4, 8]
     experiment.stored_files()[0].unlink()
@@ -54,25 +34,25 @@ def test_an_experiment_is_extracted_collected_and_resumed(
     assert listed.states == {"planned": 0, "extracted": 12, "failed": 0, "absent": 0}
 
 
-def test_two_processes_may_create_the_schema_at_once(database_url: str) -> None:
+def test_two_processes_may_create_the_schema_at_once(postgresql_url: str) -> None:
     code = (
         "import sys; from imextract.database.session import Database;"
         "Database(sys.argv[1]).prepare()"
     )
-    racing = [subprocess.Popen([sys.executable, "-c", code, database_url]) for _ in range(3)]
+    racing = [subprocess.Popen([sys.executable, "-c", code, postgresql_url]) for _ in range(3)]
     assert [process.wait(60) for process in racing] == [0, 0, 0]
-    with Database(database_url).reading() as session:
+    with Database(postgresql_url).reading() as session:
         assert session.scalars(select(ExperimentRow)).all() == []
 
 
-def test_a_lost_connection_is_a_hiccup_that_passes(database_url: str) -> None:
-    database = Database(database_url)
+def test_a_lost_connection_is_a_hiccup_that_passes(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
     database.prepare()
     cut = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    other = Database(database_url)
+    other = Database(postgresql_url)
 
     def ask_and_be_cut() -> None:
         with database.reading() as session:

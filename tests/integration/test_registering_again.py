@@ -17,15 +17,9 @@ from imextract.registration.register import (
     RegistrationResult,
     register_folder,
 )
-from tests.experiments import settings_in
 from tests.support import noise, write_tiff
 
 PATTERN = r"(?P<w>[A-P]\d\d)_s(?P<s>\d+)_(?P<c>\w+)_z(?P<z>\d+)_t(?P<t>\d+)\.tif"
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_in(tmp_path)
 
 
 def write(folder: Path, *names: str) -> None:
