@@ -1,13 +1,8 @@
 """Reading OME-XML: untrusted, long, and not always well-formed."""
 
-import io
-import re
-from xml.etree.ElementTree import Element, ParseError
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import iterparse
-
-from imextract.errors import SourceFileError
 from imextract.registration.ome import (
     Ome,
     OmeChannel,
@@ -19,13 +14,10 @@ from imextract.registration.ome import (
     PlaneFacts,
     PlaneTable,
 )
+from imextract.registration.ome_elements import local_name, read_elements
 from imextract.registration.units import length_um, number, time_s
 
 __all__ = ["parse_ome_xml"]
-
-# Vendor metadata reaches Bio-Formats' XML with characters that XML forbids.
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_REFERENCE = re.compile("&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,8}));")
 
 # The parts that are large and not needed once, or at all, read.
 _DONE_WITH = frozenset({"Image", "Plate", "StructuredAnnotations", "Screen", "ROI"})
@@ -39,46 +31,25 @@ def parse_ome_xml(text: str) -> Ome:
     SourceFileError
         If the text is no XML, or carries entities.
     """
-    try:
-        return _parse(text)
-    except ParseError:
-        pass
-    try:
-        return _parse(_ILLEGAL.sub("", _REFERENCE.sub(_legal_reference, text)))
-    except ParseError as error:
-        raise SourceFileError(f"the OME-XML cannot be read: {error}") from error
+    return read_elements(text, ("end",), _gather)
 
 
-def _legal_reference(match: re.Match[str]) -> str:
-    code = int(match[1], 16) if match[1] else int(match[2])
-    is_legal = code <= 0x10FFFF and not _ILLEGAL.match(chr(code))
-    return match[0] if is_legal else ""
-
-
-def _parse(text: str) -> Ome:
+def _gather(events: Iterator[tuple[str, Element]]) -> Ome:
     images: list[OmeImage] = []
     plates: list[OmePlate] = []
-    try:
-        source = io.BytesIO(text.encode("utf-8", errors="replace"))
-        for _, element in iterparse(source, forbid_dtd=True):
-            name = _local_name(element)
-            if name == "Image":
-                images.append(_image(element))
-            elif name == "Plate":
-                plates.append(_plate(element))
-            if name in _DONE_WITH:
-                element.clear()
-    except DefusedXmlException as error:
-        raise SourceFileError(f"the OME-XML cannot be trusted: {error}") from error
+    for _, element in events:
+        name = local_name(element)
+        if name == "Image":
+            images.append(_image(element))
+        elif name == "Plate":
+            plates.append(_plate(element))
+        if name in _DONE_WITH:
+            element.clear()
     return Ome(tuple(images), tuple(plates))
 
 
-def _local_name(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
 def _children(element: Element | None, name: str) -> list[Element]:
-    return [] if element is None else [child for child in element if _local_name(child) == name]
+    return [] if element is None else [child for child in element if local_name(child) == name]
 
 
 def _child(element: Element | None, name: str) -> Element | None:

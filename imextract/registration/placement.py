@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imextract.registration.manifest import SiteKey
-from imextract.registration.ome import Ome, OmePlate, OmeWell, OmeWellSample
+from imextract.registration.manifest import Problem, SiteKey
+from imextract.registration.ome import Ome, OmeImage, OmePlate, OmeWell, OmeWellSample
 from imextract.registration.options import ManifestOptions
 from imextract.registration.wells import well_name
 
@@ -36,12 +36,18 @@ class Placement:
         Names that the user gave.
     folder_name
         Name of a plate that has none.
+
+    Attributes
+    ----------
+    problems
+        Wells that cannot be, and images of a plate that are in no well of it.
     """
 
     def __init__(self, options: ManifestOptions, folder_name: str) -> None:
         self._options = options
         self._default_plate = options.plate or folder_name
         self._taken: Counter[tuple[str, str, str]] = Counter()
+        self.problems: list[Problem] = []
 
     def place(self, data_sets: Sequence[Ome]) -> list[dict[str, Place]]:
         """Give the place of each image, by image identifier, of each data set."""
@@ -65,13 +71,16 @@ class Placement:
             name = self._plate_name(plate.name, is_one_plate)
             if plate.name is None and len(plates) > 1:
                 name = f"{name}_{index}"
+            self.problems.extend(_bad_wells(plate, name, images))
             for place in self._place_plate(plate, name, images - places.keys()):
                 places.setdefault(*place)
+        strays = [image for image in ome.images if image.id not in places]
+        if plates and strays:
+            self.problems.append(_stray(strays[0], len(strays), self._default_plate))
         acquisition = self._options.acquisition or "acquisition_0"
-        for image in ome.images:
-            if image.id not in places:
-                site = self._next_site(self._default_plate, _DEFAULT_WELL, acquisition)
-                places[image.id] = Place(site, acquisition)
+        for image in strays:
+            site = self._next_site(self._default_plate, _DEFAULT_WELL, acquisition)
+            places[image.id] = Place(site, acquisition)
         return places
 
     def _plate_name(self, own_name: str | None, is_one_plate: bool) -> str:
@@ -123,6 +132,26 @@ class Placement:
 def _imaged_plates(ome: Ome) -> list[OmePlate]:
     images = {image.id for image in ome.images}
     return [plate for plate in ome.plates if plate.has_images(images)]
+
+
+def _bad_wells(plate: OmePlate, name: str, images: set[str]) -> Iterator[Problem]:
+    """Name wells whose row and column make no sense."""
+    for well in plate.wells:
+        is_imaged = any(sample.image_id in images for sample in well.samples)
+        if is_imaged and (well.row < 0 or well.column < 0):
+            text = (
+                f"a well of plate {name} has row {well.row}, column {well.column}: expected "
+                "indices from 0; correct the metadata"
+            )
+            yield Problem("error", None, text)
+
+
+def _stray(image: OmeImage, count: int, plate: str) -> Problem:
+    text = (
+        f"{count} images, such as {image.name or image.id}, are in no well of a plate, unlike "
+        f"others: taken for sites of well {_DEFAULT_WELL} of plate {plate}; correct the manifest"
+    )
+    return Problem("warning", None, text)
 
 
 def _imaged_samples(plate: OmePlate, images: set[str]) -> Iterator[tuple[OmeWell, OmeWellSample]]:

@@ -1,16 +1,13 @@
 """Which page of which file each plane of an OME-TIFF is, by the TiffData of its OME-XML."""
 
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import iterparse
+from xml.etree.ElementTree import Element
 
 from imextract.errors import SourceFileError
 from imextract.planes import SeriesStructure
+from imextract.registration.ome_elements import local_name, read_elements
 
 __all__ = ["ImagePages", "OmePages", "PlanePage", "parse_pages"]
 
@@ -83,15 +80,13 @@ def parse_pages(text: str) -> OmePages:
     SourceFileError
         If the text is no XML, carries entities, or its sizes are absurd.
     """
+    return read_elements(text, ("start", "end"), _gather)
+
+
+def _gather(events: Iterator[tuple[str, Element]]) -> OmePages:
     reader = _Reader()
-    try:
-        source = io.BytesIO(text.encode("utf-8", errors="replace"))
-        for event, element in iterparse(source, events=("start", "end"), forbid_dtd=True):
-            reader.hear(event, element)
-    except DefusedXmlException as error:
-        raise SourceFileError(f"the OME-XML cannot be trusted: {error}") from error
-    except ParseError as error:
-        raise SourceFileError(f"the OME-XML cannot be read: {error}") from error
+    for event, element in events:
+        reader.hear(event, element)
     return OmePages(
         tuple(reader.images),
         reader.metadata_file,
@@ -115,7 +110,7 @@ class _Reader:
         self._has_root = False
 
     def hear(self, event: str, element: Element) -> None:
-        name = _local_name(element)
+        name = local_name(element)
         if event == "start":
             if not self._has_root:
                 self._has_root = True
@@ -124,7 +119,7 @@ class _Reader:
             self.metadata_file = element.get("MetadataFile")
             self.metadata_uuid = element.get("UUID", "").strip()
         elif name == "Image":
-            pixels = next((child for child in element if _local_name(child) == "Pixels"), None)
+            pixels = next((child for child in element if local_name(child) == "Pixels"), None)
             if pixels is not None:
                 self.images.append(self._image(element, pixels))
             element.clear()
@@ -140,7 +135,7 @@ class _Reader:
     def _planes(
         self, identifier: str, structure: SeriesStructure, pixels: Element
     ) -> Iterator[PlanePage]:
-        blocks = [child for child in pixels if _local_name(child) == "TiffData"]
+        blocks = [child for child in pixels if local_name(child) == "TiffData"]
         ones = _counts_from_one(blocks, structure)
         for block in blocks:
             first = tuple(
@@ -165,7 +160,7 @@ class _Reader:
 
     def _file(self, block: Element) -> tuple[str | None, str, bool]:
         """Give the file of a block, its identifier, and whether it can be told; None is this."""
-        uuid = next((child for child in block if _local_name(child) == "UUID"), None)
+        uuid = next((child for child in block if local_name(child) == "UUID"), None)
         if uuid is None:
             return None, "", True
         identifier = (uuid.text or "").strip()
@@ -180,12 +175,8 @@ class _Reader:
         return name, identifier, True
 
 
-def _local_name(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
 def _is_channel(element: Element) -> bool:
-    return _local_name(element) in ("Channel", "LogicalChannel")
+    return local_name(element) in ("Channel", "LogicalChannel")
 
 
 def _integer(text: str | None, default: int) -> int:

@@ -84,7 +84,9 @@ def read(
     if not candidates:
         raise RegistrationError(_nothing_opened(found, manifest.problems))
     opened = [_opened(found, one, readers[one.entry], manifest) for one in candidates]
-    places = Placement(options, found.name).place([one.ome for one in opened])
+    placement = Placement(options, found.name)
+    places = placement.place([one.ome for one in opened])
+    manifest.problems.extend(placement.problems)
     sites: dict[SiteKey, SitePosition] = {}
     for one, place_of in zip(opened, places, strict=True):
         _add_images(manifest, sites, one, place_of, options.cycle)

@@ -58,7 +58,7 @@ class _Told:
 
 def claim(found: FoundFiles) -> Sequence[Claim]:
     """Claim the files of each set that the OME-XML of one of them names."""
-    claims: list[Claim] = []
+    sets: dict[str, set[str]] = {}
     taken: set[str] = set()
     orphans: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     others = _folders_of_others(found)
@@ -74,9 +74,11 @@ def claim(found: FoundFiles) -> Sequence[Claim]:
             orphans[_parent(path), name].append(path)
             continue
         entry = next((one for one in files if one.lower().endswith(_COMPANIONS)), whole)
-        files = _grown(found, entry, files, uuids) - taken
-        taken |= files
-        claims.append(Claim(_parent(entry), entry, frozenset(files)))
+        # A file that its companion leaves out still belongs to it.
+        more = {path} if entry in sets else _grown(found, entry, files, uuids) - taken
+        sets.setdefault(entry, set()).update(more)
+        taken |= more
+    claims = [Claim(_parent(entry), entry, frozenset(files)) for entry, files in sets.items()]
     claims.extend(
         Claim(folder, min(paths, key=natural_order), frozenset(paths) - taken)
         for (folder, _), paths in orphans.items()
@@ -113,7 +115,9 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         Problem("warning", claim.entry, f"names a file only by {uuid}: its planes are absent")
         for uuid in pages.strangers
     )
-    (places,) = Placement(options, found.name).place([ome])
+    placement = Placement(options, found.name)
+    (places,) = placement.place([ome])
+    problems.extend(placement.problems)
     told = _Told(found, claim, text, _by_id(ome), places, frozenset(unusual))
     groups = _by_acquisition(pages, places)
     manifests = [_manifest(told, group, options, settings) for group in groups]
