@@ -64,7 +64,8 @@ def visit_xml(path: Path, visitor: XmlVisitor, *, encoding: str | None = None) -
     """
     source = InputSource()
     if encoding is not None:
-        source.setEncoding(encoding)
+        # The parser passes over a byte order mark by itself, but knows no name for that.
+        source.setEncoding(encoding.removesuffix("-sig"))
     with open_source(path) as stream:
         source.setByteStream(stream)
         try:

@@ -14,6 +14,7 @@ from imextract.config import Settings
 from imextract.errors import RegistrationError, SourceFileError
 from imextract.readers.source import open_source
 from imextract.registration.channels import distinct
+from imextract.registration.declared_sizes import size_problems
 from imextract.registration.files import FoundFiles, natural_order
 from imextract.registration.local_names import why_not_local
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
@@ -32,7 +33,7 @@ from imextract.registration.microscopes.mlf_paths import RecordPaths, is_image_o
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
-from imextract.registration.vendor_xml import joined, read_head, read_text
+from imextract.registration.vendor_xml import joined, read_text
 
 __all__ = ["claim", "read"]
 
@@ -66,8 +67,8 @@ def claim(found: FoundFiles) -> list[Claim]:
     entries = {
         path.rpartition("/")[0]: path
         for path in found.files
+        # The name is enough: what is wrong with the file, reading it tells.
         if path.rpartition("/")[2].lower() == _DATA
-        and b"MeasurementData" in read_head(found.folder / path)
     }
     owner: dict[str, str] = {}
     for folder, entry in entries.items():
@@ -135,7 +136,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     )
     problems.extend(paths.problems(claim))
     logger.info("%s: %d records", claim.entry, len(measurement.records))
-    return manifest_of_planes(
+    manifest = manifest_of_planes(
         found,
         "cellvoyager",
         planes,
@@ -148,6 +149,16 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         problems=problems,
         y_grows_up=True,
     )
+    manifest.problems.extend(size_problems(claim.entry, _sizes(measurement), manifest))
+    return manifest
+
+
+def _sizes(measurement: _Measurement) -> set[tuple[int, int]]:
+    return {
+        (channel.height, channel.width)
+        for channel in measurement.detail.channels.values()
+        if channel.height is not None and channel.width is not None
+    }
 
 
 def _measurement(found: FoundFiles, claim: Claim, problems: list[Problem]) -> _Measurement:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from imextract.config import Settings
 from imextract.registration.channels import distinct
+from imextract.registration.declared_sizes import size_problems
 from imextract.registration.files import FoundFiles
 from imextract.registration.indexed_images import (
     is_tiff_name,
@@ -59,7 +60,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         *_plate_problems(claim, index),
         *unnamed_problems(claim.entry, others, named),
     ]
-    return manifest_of_planes(
+    manifest = manifest_of_planes(
         found,
         _NAME,
         _planes(claim, index, channels),
@@ -72,6 +73,8 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         problems=problems,
         y_grows_up=True,
     )
+    manifest.problems.extend(size_problems(claim.entry, index.sizes, manifest))
+    return manifest
 
 
 def _has_tiffs_only(found: FoundFiles, entry: str) -> bool:

@@ -182,12 +182,14 @@ def _root_of(found: FoundFiles, entry: str) -> tuple[str, str] | None:
         entries, _ = read_entries(read_text(found.folder / entry, _LARGEST_BYTES))
         told = summary(entries.get("Summary"))
     except SourceFileError:
-        # Named as an error when it is read.
-        return _parent(entry), entry
-    if told is None or told.pixel_type.startswith("RGB"):
-        return None
+        told = None
     folder = _parent(entry)
-    if _name(folder) in _position_names(entries):
+    if told is None:
+        # Named as an error when it is read.
+        return folder, entry
+    if told.pixel_type.startswith("RGB"):
+        return None
+    if _name(folder) in _position_names(entries) | set(told.labels):
         return _parent(folder), told.identity
     return folder, entry
 

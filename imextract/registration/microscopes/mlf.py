@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from imextract.errors import RegistrationError
 from imextract.registration.units import number
 from imextract.registration.vendor_xml import visit_xml
 from imextract.registration.wells import well_name
@@ -26,6 +27,21 @@ __all__ = [
 ]
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,9}\s*")
+_NUMBERS = frozenset(
+    {
+        "ActionIndex",
+        "Ch",
+        "Column",
+        "FieldIndex",
+        "PartialTileIndex",
+        "Row",
+        "TileXIndex",
+        "TileYIndex",
+        "TimelineIndex",
+        "TimePoint",
+        "ZIndex",
+    }
+)
 _FILTER_NM = re.compile(r"[A-Z]{2}\s*([0-9]{3,4})(?:[/-][0-9]+)?", re.IGNORECASE)
 
 
@@ -79,10 +95,12 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Size of the pixels of a channel."""
+    """Size of the pixels of a channel, and of its images."""
 
     pixel_size_x_um: float | None
     pixel_size_y_um: float | None
+    width: int | None = None
+    height: int | None = None
 
 
 @dataclass(slots=True)
@@ -112,11 +130,11 @@ def read_measurement(path: Path) -> Measurement:
     Raises
     ------
     RegistrationError
-        If it is no well-formed XML, or has entities.
+        If it is no well-formed XML, or has entities, or words where numbers are due.
     SourceFileError
         If it cannot be read.
     """
-    visitor = _Records()
+    visitor = _Records(path)
     visit_xml(path, visitor)
     return Measurement(visitor.version, visitor.records)
 
@@ -136,7 +154,8 @@ def read_settings(path: Path) -> dict[int, Setting]:
 
 
 class _Records:
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self.version = ""
         self.records: list[Record] = []
         self._told: dict[str, str] = {}
@@ -149,30 +168,42 @@ class _Records:
 
     def end(self, name: str, text: str) -> None:
         if name == "MeasurementRecord":
-            self.records.append(_record(self._told, text))
+            self.records.append(self._record(text))
 
-
-def _record(told: Mapping[str, str], text: str) -> Record:
-    tile = tuple(_integer(told, f"{name}Index") or 0 for name in ("PartialTile", "TileY", "TileX"))
-    return Record(
+    def _record(self, text: str) -> Record:
+        told = self._told
         # Types that later models may add are no images either.
-        is_failed=told.get("Type", "IMG") != "IMG",
-        file_name=text,
-        row=_integer(told, "Row"),
-        column=_integer(told, "Column"),
-        timeline=_integer(told, "TimelineIndex"),
-        time_point=_integer(told, "TimePoint"),
-        field=_integer(told, "FieldIndex"),
-        tile=tile,
-        action=_integer(told, "ActionIndex"),
-        channel=_integer(told, "Ch"),
-        zindex=_integer(told, "ZIndex"),
-        processing=told.get("ZImageProcessing", "").strip(),
-        x_um=number(told.get("X")),
-        y_um=number(told.get("Y")),
-        z_um=number(told.get("Z")),
-        time_s=_seconds(told.get("Time")),
-    )
+        is_failed = told.get("Type", "IMG") != "IMG"
+        if not is_failed:
+            self._check_numbers(text)
+        tile = (_integer(told, f"{part}Index") or 0 for part in ("PartialTile", "TileY", "TileX"))
+        return Record(
+            is_failed=is_failed,
+            file_name=text,
+            row=_integer(told, "Row"),
+            column=_integer(told, "Column"),
+            timeline=_integer(told, "TimelineIndex"),
+            time_point=_integer(told, "TimePoint"),
+            field=_integer(told, "FieldIndex"),
+            tile=tuple(tile),
+            action=_integer(told, "ActionIndex"),
+            channel=_integer(told, "Ch"),
+            zindex=_integer(told, "ZIndex"),
+            processing=told.get("ZImageProcessing", "").strip(),
+            x_um=number(told.get("X")),
+            y_um=number(told.get("Y")),
+            z_um=number(told.get("Z")),
+            time_s=_seconds(told.get("Time")),
+        )
+
+    def _check_numbers(self, image: str) -> None:
+        """Refuse what stands in place of a number: the image would be taken for another."""
+        for name in _NUMBERS & self._told.keys():
+            if self._told[name].strip() and _integer(self._told, name) is None:
+                raise RegistrationError(
+                    f"{self._path}: {name} of image {image!r} is {self._told[name]!r}: expected "
+                    "a whole number; copy the file again from the microscope"
+                )
 
 
 class _DetailVisitor:
@@ -192,6 +223,8 @@ class _DetailVisitor:
             self.detail.channels[channel] = Channel(
                 _positive(told.get("HorizontalPixelDimension")),
                 _positive(told.get("VerticalPixelDimension")),
+                _integer(told, "HorizontalPixels"),
+                _integer(told, "VerticalPixels"),
             )
 
     def end(self, name: str, text: str) -> None:

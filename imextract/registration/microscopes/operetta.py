@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from imextract.config import Settings
 from imextract.registration.channels import distinct
+from imextract.registration.declared_sizes import size_problems
 from imextract.registration.files import FoundFiles
 from imextract.registration.indexed_images import (
     is_tiff_name,
@@ -66,7 +67,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     tiffs = filter(is_tiff_name, found.files)
     problems.extend(unnamed_problems(claim.entry, tiffs, named))
     channels = _channels(index)
-    return manifest_of_planes(
+    manifest = manifest_of_planes(
         found,
         _NAME,
         _planes(claim, index, channels, index.plate or claim.root or found.name),
@@ -79,6 +80,8 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         problems=problems,
         y_grows_up=True,
     )
+    manifest.problems.extend(size_problems(claim.entry, index.sizes, manifest))
+    return manifest
 
 
 def _is_index(found: FoundFiles, path: str) -> bool:

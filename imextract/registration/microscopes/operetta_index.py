@@ -52,13 +52,14 @@ class HarmonyChannel:
 
 @dataclass(slots=True)
 class HarmonyIndex:
-    """What an index says of its plate, channels and planes."""
+    """What an index says of its plate, channels and planes; `sizes` are heights and widths."""
 
     plate: str | None = None
     rows: int | None = None
     columns: int | None = None
     channels: dict[int, HarmonyChannel] = field(default_factory=dict)
     images: list[HarmonyImage] = field(default_factory=list)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
 
 
 def is_harmony_index(head: bytes) -> bool:
@@ -158,6 +159,7 @@ class _Reading:
         channel = self._number("ChannelID")
         if channel not in self.index.channels:
             self.index.channels[channel] = self._channel(channel)
+        self._add_size(channel)
         height = "AbsPositionZ" if self._has_absolute_z else "PositionZ"
         self.index.images.append(
             HarmonyImage(
@@ -178,6 +180,15 @@ class _Reading:
                 exposure_s=self._time(channel, "ExposureTime"),
             )
         )
+
+    def _add_size(self, channel: int) -> None:
+        names = "ImageSizeY", "ImageSizeX"
+        texts = [self._measure(channel, name, "")[0] for name in names]
+        if None not in texts:
+            height, width = (
+                self._integer(name, text or "") for name, text in zip(names, texts, strict=True)
+            )
+            self.index.sizes.add((height, width))
 
     def _number(self, name: str) -> int:
         return self._integer(name, self._values.get(name, ""))

@@ -142,9 +142,7 @@ class _Reading:
         if _WELLS in groups:
             self._wells.append(text)
         elif _POSITIONS in groups:
-            position = number(text)
-            if position is not None:
-                self._positions.append(position)
+            self._positions.append(self._position(text))
         elif name in ("Rows", "Columns"):
             if _PLATE in groups:
                 self._values[name] = text
@@ -174,6 +172,16 @@ class _Reading:
                 last = None
         if last is not None:
             yield last, None
+
+    def _position(self, text: str) -> float:
+        position = number(text)
+        if position is None:
+            # Without it, all that follow would be taken for those of other sites.
+            raise RegistrationError(
+                f"{self._path}: a position in {_POSITIONS!r} is {text!r}: expected a number; copy "
+                "the file again from the microscope"
+            )
+        return position
 
     def _count(self, name: str) -> int | None:
         text = self._values.get(name)

@@ -46,7 +46,7 @@ class Wavelength:
 
 @dataclass(slots=True)
 class Xdce:
-    """What an index says of its plate, channels and planes."""
+    """What an index says of its plate, channels and planes; `sizes` are heights and widths."""
 
     plate: str | None = None
     rows: int | None = None
@@ -58,6 +58,7 @@ class Xdce:
     wavelengths: dict[int, Wavelength] = field(default_factory=dict)
     offsets: list[tuple[float | None, float | None]] = field(default_factory=list)
     images: list[XdceImage] = field(default_factory=list)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
 
 
 def read_xdce(path: Path) -> Xdce:
@@ -159,6 +160,9 @@ class _Reading:
             unit = attributes.get("unit", "µm")
             self.index.pixel_size_x_um = _pixel_size(attributes.get("pixel_width"), unit)
             self.index.pixel_size_y_um = _pixel_size(attributes.get("pixel_height"), unit)
+        elif name == "Size" and {"height", "width"} <= attributes.keys():
+            height, width = (self._integer(attributes, key) for key in ("height", "width"))
+            self.index.sizes.add((height, width))
         elif name == "ZDimensionParameters":
             self.index.z_step_um = number(attributes.get("step")) or None
         elif name == "offset_point":

@@ -262,7 +262,33 @@ def test_records_that_cannot_be_read_are_named(tmp_path: Path, content: str, sai
         read(tmp_path)
 
 
-@pytest.mark.parametrize("number", ["-1", "0", "", "many", "99999999999999"])
+@pytest.mark.parametrize("content", [b"", b"\x00\x01\x02" * 100], ids=["empty", "no text"])
+def test_damaged_records_leave_nothing_to_guess_from_names(tmp_path: Path, content: bytes) -> None:
+    entry = simulate(tmp_path, "cellvoyager", LAYOUT).entry
+    entry.write_bytes(content)
+
+    with pytest.raises(RegistrationError, match=r"MeasurementData.mlf: line 1 is no well-formed"):
+        build_manifest(tmp_path, ManifestOptions(), Settings())
+
+
+def test_records_in_utf_16_are_read(tmp_path: Path) -> None:
+    entry = simulate(tmp_path, "cellvoyager", LAYOUT).entry
+    text = entry.read_text("utf-8-sig").replace("utf-8", "utf-16")
+    entry.write_text(text, "utf-16")
+
+    assert len(list(read(tmp_path).rows())) == LAYOUT.plane_count
+
+
+@pytest.mark.parametrize("name", ["TimePoint", "ZIndex", "ActionIndex", "Ch", "FieldIndex", "Row"])
+def test_a_record_with_words_for_numbers_is_refused(tmp_path: Path, name: str) -> None:
+    entry = simulate(tmp_path, "cellvoyager", LAYOUT).entry
+    entry.write_text(re.sub(rf'{name}="1"|{name}="2"', f'{name}="2nd"', entry.read_text(), count=1))
+
+    with pytest.raises(RegistrationError, match=f"{name} of image '.*' is '2nd'"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("number", ["-1", "0", ""])
 def test_a_record_without_a_sound_place_is_an_error(tmp_path: Path, number: str) -> None:
     entry = simulate(tmp_path, "cellvoyager", LAYOUT).entry
     text = re.sub('FieldIndex="1"', f'FieldIndex="{number}"', entry.read_text(), count=1)
