@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["PRESETS", "CompressionName", "Preset"]
+__all__ = ["BLOSC", "DEFLATE", "PRESETS", "ZSTANDARD", "CompressionName", "Preset"]
+
+DEFLATE = 1
+BLOSC = 32001
+ZSTANDARD = 32015
 
 CompressionName = Literal["zstd", "lz4", "gzip", "none"]
 
@@ -37,10 +41,10 @@ class Preset:
 # Rates and ratios: docs/stored-planes.md.
 PRESETS = MappingProxyType(
     {
-        "zstd": Preset("shuffle + Zstandard 1", 32015, (1,), True),
+        "zstd": Preset("shuffle + Zstandard 1", ZSTANDARD, (1,), True),
         # Blosc 1: four reserved values, level 5, byte shuffle, LZ4.
-        "lz4": Preset("Blosc LZ4 with shuffle", 32001, (0, 0, 0, 0, 5, 1, 1), False),
-        "gzip": Preset("shuffle + gzip 4", 1, (4,), True),
+        "lz4": Preset("Blosc LZ4 with shuffle", BLOSC, (0, 0, 0, 0, 5, 1, 1), False),
+        "gzip": Preset("shuffle + gzip 4", DEFLATE, (4,), True),
         "none": Preset("no compression", None, (), False),
     }
 )

@@ -3,7 +3,7 @@
 The file is built in memory, so that whatever keeps it (`imextract.store`)
 puts it in place in one durable step, and a whole plane is read with one
 sequential read. Low-level calls, because h5py's own take three times as long
-for a file this small.
+for a file this small; chunks are coded by `imextract.chunks`, not by HDF5.
 
 Damaged pixels do not go unnoticed: chunks carry Fletcher32, what describes
 them the checksums of the newer file format (hence the version bounds). Texts
@@ -11,6 +11,8 @@ of attributes are of variable length, which every tool shows as text; their
 heap has no checksum of its own, so the ledger keeps one of the whole file.
 """
 
+import functools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -20,14 +22,14 @@ import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
 from h5py import h5a, h5d, h5f, h5p, h5s, h5t, h5z
 
-from imextract.compression import PRESETS, CompressionName
+from imextract.chunks import ChunkLayout, decode_chunk, encode_chunks
+from imextract.compression import PRESETS, CompressionName, Preset
 from imextract.errors import DamagedPlaneError, StorageError
 from imextract.planes import PIXEL_TYPES, PixelArray
 
 __all__ = ["Attributes", "decode_attributes", "decode_plane", "encode_plane", "read_region"]
 
 DATASET = b"array"
-CHUNK = 512
 
 Attributes: TypeAlias = Mapping[str, str | int | float]
 
@@ -46,7 +48,7 @@ def encode_plane(pixels: PixelArray, attributes: Attributes, compression: Compre
     Returns
     -------
     bytes
-        The file: dataset ``array`` in chunks of at most 512 x 512.
+        The file: dataset ``array`` in chunks.
 
     Raises
     ------
@@ -59,7 +61,8 @@ def encode_plane(pixels: PixelArray, attributes: Attributes, compression: Compre
             f"plane of two dimensions and one of the types {', '.join(PIXEL_TYPES)}"
         )
     try:
-        return _build(np.ascontiguousarray(pixels), attributes, compression)
+        native = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+        return _build(native, attributes, compression)
     except (OSError, RuntimeError, ValueError) as error:
         raise StorageError(
             f"HDF5 cannot build a plane of {pixels.nbytes} bytes: {error}"
@@ -116,9 +119,19 @@ def read_region(path: Path, y: slice, x: slice) -> PixelArray:
         If the file is missing or damaged.
     """
     with _damage_named(str(path)):
-        # Readers lock nobody out, and need no permission to lock.
-        with h5py.File(path, "r", locking=False) as file:
-            return _read(file[DATASET.decode()].id, y, x)
+        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _reading())
+        try:
+            return _read(h5d.open(file, DATASET), y, x)
+        finally:
+            file.close()
+
+
+@functools.cache
+def _reading() -> h5p.PropFAID:
+    access = h5p.create(h5p.FILE_ACCESS)
+    # Readers lock nobody out, and need no permission to lock.
+    access.set_file_locking(False, True)
+    return access
 
 
 def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionName) -> bytes:
@@ -129,10 +142,10 @@ def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionN
     try:
         for key, value in attributes.items():
             _write_attribute(file, key, value)
-        kind = h5t.py_create(pixels.dtype.newbyteorder("<"))
-        space = h5s.create_simple(pixels.shape)
-        dataset = h5d.create(file, DATASET, kind, space, dcpl=_pipeline(pixels, compression))
-        dataset.write(h5s.ALL, h5s.ALL, pixels)
+        layout = ChunkLayout.of(*pixels.shape)
+        dataset = _create_dataset(file, pixels, layout, compression)
+        for offset, content in encode_chunks(pixels, layout, PRESETS[compression]):
+            dataset.write_direct_chunk(offset, content)
         h5f.flush(file)
         image: bytes = file.get_file_image()
         return image
@@ -140,10 +153,19 @@ def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionN
         file.close()
 
 
-def _pipeline(pixels: PixelArray, compression: CompressionName) -> h5p.PropDCID:
+def _create_dataset(
+    file: h5f.FileID, pixels: PixelArray, layout: ChunkLayout, compression: CompressionName
+) -> h5d.DatasetID:
+    kind = h5t.py_create(pixels.dtype.newbyteorder("<"))
+    pipeline = _pipeline(layout, compression)
+    return h5d.create(file, DATASET, kind, h5s.create_simple(layout.shape), dcpl=pipeline)
+
+
+def _pipeline(layout: ChunkLayout, compression: CompressionName) -> h5p.PropDCID:
+    """Say by which filters HDF5 reads what `encode_chunks` writes."""
     preset = PRESETS[compression]
     creation = h5p.create(h5p.DATASET_CREATE)
-    creation.set_chunk(tuple(min(CHUNK, length) for length in pixels.shape))
+    creation.set_chunk(layout.chunk)
     # Every chunk is written, so filling it first would be for nothing.
     creation.set_fill_time(h5d.FILL_TIME_NEVER)
     if preset.is_shuffled:
@@ -154,7 +176,6 @@ def _pipeline(pixels: PixelArray, compression: CompressionName) -> h5p.PropDCID:
                 f"HDF5 has no filter {preset.filter_number} for the preset {compression!r}; "
                 "install hdf5plugin anew, or choose another preset"
             )
-        # Optional: chunks of pure noise, which would only grow, are stored as they are.
         creation.set_filter(preset.filter_number, h5z.FLAG_OPTIONAL, preset.filter_options)
     creation.set_fletcher32()
     return creation
@@ -168,9 +189,15 @@ def _write_attribute(file: h5f.FileID, key: str, value: str | float) -> None:
     else:
         kind = np.dtype("<i8" if isinstance(value, int) else "<f8")
         array = np.array(value, dtype=kind)
-    stored = h5t.py_create(kind, logical=True)
-    attribute = h5a.create(file, key.encode(), stored, h5s.create(h5s.SCALAR))
-    attribute.write(array, mtype=h5t.py_create(kind))
+    stored, in_memory, scalar = _attribute_types(kind)
+    attribute = h5a.create(file, key.encode(), stored, scalar)
+    attribute.write(array, mtype=in_memory)
+
+
+@functools.cache
+def _attribute_types(kind: "np.dtype[np.generic]") -> tuple[h5t.TypeID, h5t.TypeID, h5s.SpaceID]:
+    """Make once what takes longer than writing an attribute."""
+    return h5t.py_create(kind, logical=True), h5t.py_create(kind), h5s.create(h5s.SCALAR)
 
 
 def _read_attribute(attribute: h5a.AttrID) -> str | int | float:
@@ -183,18 +210,44 @@ def _read_attribute(attribute: h5a.AttrID) -> str | int | float:
 def _read(dataset: h5d.DatasetID, y: slice, x: slice) -> PixelArray:
     height, width = dataset.shape
     rows, columns = range(height)[y], range(width)[x]
-    pixels = np.empty((len(rows), len(columns)), dtype=dataset.dtype.newbyteorder("="))
-    if pixels.size == 0:
-        return pixels
-    if pixels.shape == (height, width) and rows.step > 0 and columns.step > 0:
-        dataset.read(h5s.ALL, h5s.ALL, pixels)
-        return pixels
+    kind = dataset.dtype.newbyteorder("=")
+    if not rows or not columns:
+        return np.empty((len(rows), len(columns)), kind)
+    top, left = min(rows), min(columns)
+    box: PixelArray = np.empty((max(rows) + 1 - top, max(columns) + 1 - left), kind)
+    _fill(box, dataset, top, left)
+    return np.ascontiguousarray(box[:: rows.step, :: columns.step])
+
+
+def _fill(box: PixelArray, dataset: h5d.DatasetID, top: int, left: int) -> None:
+    """Fill an array with the pixels from a first row and column on."""
+    creation = dataset.get_create_plist()
+    preset = _preset_of(creation)
+    layout = ChunkLayout(dataset.shape, creation.get_chunk())
+    for offset in layout.offsets_in(top, left, *box.shape):
+        skipped, content = dataset.read_direct_chunk(offset)
+        if preset is None or skipped:
+            _fill_by_hdf5(box, dataset, top, left)
+            return
+        decode_chunk(content, offset, layout, preset, box, (top, left))
+
+
+def _preset_of(creation: h5p.PropDCID) -> Preset | None:
+    """Give the preset of a dataset's filters; None if it is none of ours."""
+    filters = tuple(creation.get_filter(i)[0] for i in range(creation.get_nfilters()))
+    return next((preset for preset in PRESETS.values() if _filters(preset) == filters), None)
+
+
+def _filters(preset: Preset) -> tuple[int, ...]:
+    shuffle = (h5z.FILTER_SHUFFLE,) if preset.is_shuffled else ()
+    compression = () if preset.filter_number is None else (preset.filter_number,)
+    return *shuffle, *compression, h5z.FILTER_FLETCHER32
+
+
+def _fill_by_hdf5(box: PixelArray, dataset: h5d.DatasetID, top: int, left: int) -> None:
     region = dataset.get_space()
-    start = (min(rows), min(columns))
-    region.select_hyperslab(start, pixels.shape, (abs(rows.step), abs(columns.step)))
-    dataset.read(h5s.create_simple(pixels.shape), region, pixels)
-    flipped = pixels[:: 1 if rows.step > 0 else -1, :: 1 if columns.step > 0 else -1]
-    return np.ascontiguousarray(flipped)
+    region.select_hyperslab((top, left), box.shape)
+    dataset.read(h5s.create_simple(box.shape), region, box)
 
 
 class _damage_named:  # noqa: N801  reads as the statement that it is

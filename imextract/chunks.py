@@ -1,0 +1,194 @@
+"""The bytes of chunks: what HDF5's filters make of pixels, made without HDF5.
+
+HDF5 lets one thread at a time run its filters, and its shuffle is slow. What
+is made here any HDF5 program reads with its filters, and whatever they wrote
+is read here; meanwhile other threads run.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from imextract.compression import BLOSC, DEFLATE, ZSTANDARD, Preset
+from imextract.planes import PixelArray
+
+__all__ = ["ChunkDamagedError", "ChunkLayout", "decode_chunk", "encode_chunks"]
+
+# As many rows and columns at most. Measured (benchmarks/reading.py): less would
+# slow down whole planes, more would slow down regions.
+_CHUNK = 256
+
+_CHECKSUM_BYTES = 4
+
+# Its types do not know that arrays and views of bytes will do.
+_codecs: Any = imagecodecs
+
+Bytes: TypeAlias = bytes | memoryview
+Offset: TypeAlias = tuple[int, int]
+
+
+class ChunkDamagedError(ValueError):
+    """The bytes of a chunk are not those that were written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLayout:
+    """How a plane is divided.
+
+    Attributes
+    ----------
+    shape, chunk
+        (height, width) of the plane and of each chunk of it.
+    """
+
+    shape: tuple[int, int]
+    chunk: tuple[int, int]
+
+    @classmethod
+    def of(cls, height: int, width: int) -> "ChunkLayout":
+        """Divide a plane evenly: what chunks have beyond its edges costs time as well."""
+        return cls((height, width), (_even_part(height), _even_part(width)))
+
+    def offsets_in(self, top: int, left: int, height: int, width: int) -> Iterator[Offset]:
+        """Give the first row and column of every chunk that a region touches."""
+        rows, columns = self.chunk
+        for y in range(top - top % rows, top + height, rows):
+            for x in range(left - left % columns, left + width, columns):
+                yield y, x
+
+
+def encode_chunks(
+    pixels: PixelArray, layout: ChunkLayout, preset: Preset
+) -> Iterator[tuple[Offset, bytes]]:
+    """Compress a plane chunk by chunk, each with the checksum that HDF5 puts after it.
+
+    Yields
+    ------
+    offset, bytes
+        First row and column of the chunk, and what is stored of it.
+    """
+    compress = _COMPRESSORS[preset.filter_number]
+    planes = _byte_planes(pixels) if preset.is_shuffled else _whole(pixels)
+    for y, x in layout.offsets_in(0, 0, *layout.shape):
+        part = planes[:, y : y + layout.chunk[0], x : x + layout.chunk[1]]
+        content = compress(_filled_up(part, layout.chunk), preset.filter_options)
+        yield (y, x), content + _checksum(content)
+
+
+def decode_chunk(
+    content: bytes, offset: Offset, layout: ChunkLayout, preset: Preset, box: PixelArray, at: Offset
+) -> None:
+    """Check and decompress a chunk, and put what of it lies in a box there.
+
+    Parameters
+    ----------
+    offset
+        First row and column of the chunk in the plane.
+    box
+        Part of the plane, of its type in native byte order, to be filled.
+    at
+        First row and column of the box in the plane.
+
+    Raises
+    ------
+    ChunkDamagedError
+        If the checksum does not fit.
+    """
+    stored = memoryview(content)[:-_CHECKSUM_BYTES]
+    if _checksum(stored) != content[-_CHECKSUM_BYTES:]:
+        raise ChunkDamagedError("the checksum of a chunk does not fit its bytes")
+    size = layout.chunk[0] * layout.chunk[1] * box.dtype.itemsize
+    raw = np.frombuffer(_DECOMPRESSORS[preset.filter_number](stored, size), np.uint8, size)
+    within, part = _overlap(offset, layout.chunk, at, box.shape)
+    if preset.is_shuffled:
+        _join(raw.reshape(-1, *layout.chunk)[:, *part], box[within])
+    else:
+        box[within] = raw.view(box.dtype.newbyteorder("<")).reshape(layout.chunk)[part]
+
+
+def _overlap(
+    offset: Offset, chunk: tuple[int, int], at: Offset, box: tuple[int, ...]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Give what a chunk and a box have in common, as a part of the box and of the chunk."""
+    tops = [max(start, first) for start, first in zip(offset, at, strict=True)]
+    ends = [
+        min(start + length, first + size)
+        for start, length, first, size in zip(offset, chunk, at, box, strict=True)
+    ]
+    return _slices(tops, ends, at), _slices(tops, ends, offset)
+
+
+def _slices(tops: list[int], ends: list[int], origin: Offset) -> tuple[slice, slice]:
+    (top, left), (bottom, right), (y, x) = tops, ends, origin
+    return slice(top - y, bottom - y), slice(left - x, right - x)
+
+
+def _even_part(length: int) -> int:
+    return -(-length // -(-length // _CHUNK))
+
+
+def _whole(pixels: PixelArray) -> PixelArray:
+    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)[np.newaxis]
+
+
+def _byte_planes(pixels: PixelArray) -> NDArray[np.uint8]:
+    """Give the lowest byte of all pixels, then the next: HDF5's shuffle."""
+    values = pixels.view(f"u{pixels.dtype.itemsize}")
+    if values.dtype == np.uint8:
+        return values[np.newaxis]
+    shuffled = np.empty((values.dtype.itemsize, *values.shape), np.uint8)
+    for number, plane in enumerate(shuffled):
+        # Shifting, which processors do to many values at once, is much faster
+        # than picking every second byte.
+        np.right_shift(values, 8 * number, out=plane, casting="unsafe")
+    return shuffled
+
+
+def _join(planes: NDArray[np.uint8], pixels: PixelArray) -> None:
+    """Undo `_byte_planes`."""
+    values = pixels.view(f"u{pixels.dtype.itemsize}")
+    values[...] = planes[-1]
+    for plane in planes[-2::-1]:
+        # As good as shifting and a bitwise or, but NumPy is faster at these.
+        values *= 256
+        values += plane
+
+
+def _filled_up(part: PixelArray, chunk: tuple[int, int]) -> PixelArray:
+    """Fill up what ends at an edge of the plane: HDF5 knows but whole chunks."""
+    if part.shape[1:] == chunk:
+        return np.ascontiguousarray(part)
+    whole = np.zeros((len(part), *chunk), part.dtype)
+    whole[:, : part.shape[1], : part.shape[2]] = part
+    return whole
+
+
+def _checksum(content: Bytes) -> bytes:
+    return int(_codecs.h5checksum_fletcher32(content)).to_bytes(_CHECKSUM_BYTES, "little")
+
+
+def _blosc(part: PixelArray, options: tuple[int, ...]) -> bytes:
+    level, shuffle, compressor = options[4:7]
+    size = part.dtype.itemsize
+    encoded: bytes = _codecs.blosc_encode(
+        part, level=level, shuffle=shuffle, compressor=compressor, typesize=size, numthreads=1
+    )
+    return encoded
+
+
+_COMPRESSORS: Mapping[int | None, Callable[[PixelArray, tuple[int, ...]], bytes]] = {
+    ZSTANDARD: lambda part, options: _codecs.zstd_encode(part, level=options[0]),
+    DEFLATE: lambda part, options: _codecs.deflate_encode(part, level=options[0]),
+    BLOSC: _blosc,
+    None: lambda part, _: part.tobytes(),
+}
+_DECOMPRESSORS: Mapping[int | None, Callable[[memoryview, int], Bytes]] = {
+    ZSTANDARD: lambda stored, size: _codecs.zstd_decode(stored, out=size),
+    DEFLATE: lambda stored, size: _codecs.deflate_decode(stored, out=size),
+    BLOSC: lambda stored, size: _codecs.blosc_decode(stored, numthreads=1, out=size),
+    None: lambda stored, _: stored,
+}

@@ -1,0 +1,69 @@
+"""Chunks are what HDF5's own filters write and read."""
+
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+
+from imextract.chunks import ChunkDamagedError, ChunkLayout, decode_chunk, encode_chunks
+from imextract.compression import PRESETS, CompressionName
+from imextract.hdf5 import decode_plane, encode_plane
+from imextract.planes import PIXEL_TYPES, PixelArray
+
+# What a user of h5py gives to have a preset's filters.
+FILTERS = {
+    "zstd": {"shuffle": True, **hdf5plugin.Zstd(clevel=1)},
+    "lz4": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=1)),
+    "gzip": {"shuffle": True, "compression": "gzip", "compression_opts": 4},
+    "none": {},
+}
+
+
+def plane(dtype: str, shape: tuple[int, int]) -> PixelArray:
+    return np.random.default_rng(0).normal(300, 4000, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", PIXEL_TYPES)
+@pytest.mark.parametrize("compression", list(PRESETS))
+def test_hdf5_reads_what_we_write(tmp_path: Path, compression: CompressionName, dtype: str) -> None:
+    pixels = plane(dtype, (301, 257))
+    (tmp_path / "ours.h5").write_bytes(encode_plane(pixels, {}, compression))
+    with h5py.File(tmp_path / "ours.h5") as file:
+        np.testing.assert_array_equal(file["array"][:], pixels)
+
+
+@pytest.mark.parametrize("dtype", PIXEL_TYPES)
+@pytest.mark.parametrize("compression", list(PRESETS))
+def test_we_read_what_hdf5_writes(tmp_path: Path, compression: str, dtype: str) -> None:
+    pixels = plane(dtype, (301, 257))
+    path = tmp_path / "theirs.h5"
+    with h5py.File(path, "w") as file:
+        filters = {"fletcher32": True, **FILTERS[compression]}
+        file.create_dataset("array", data=pixels, chunks=(128, 200), **filters)
+    np.testing.assert_array_equal(decode_plane(path.read_bytes(), "plane"), pixels)
+
+
+def test_filters_that_are_not_ours_are_left_to_hdf5(tmp_path: Path) -> None:
+    pixels = plane("uint16", (301, 257))
+    path = tmp_path / "theirs.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("array", data=pixels, chunks=(128, 200), compression="lzf")
+    np.testing.assert_array_equal(decode_plane(path.read_bytes(), "plane"), pixels)
+
+
+@pytest.mark.parametrize(
+    ("length", "part"), [(1, 1), (256, 256), (257, 129), (1080, 216), (2048, 256), (2160, 240)]
+)
+def test_planes_are_divided_evenly(length: int, part: int) -> None:
+    assert ChunkLayout.of(length, 1).chunk == (part, 1)
+
+
+def test_a_damaged_checksum_is_an_error() -> None:
+    pixels = plane("uint16", (10, 10))
+    layout = ChunkLayout.of(10, 10)
+    ((offset, content),) = encode_chunks(pixels, layout, PRESETS["zstd"])
+    damaged = content[:-1] + bytes([content[-1] ^ 1])
+    with pytest.raises(ChunkDamagedError):
+        decode_chunk(damaged, offset, layout, PRESETS["zstd"], np.empty_like(pixels), (0, 0))
