@@ -1,8 +1,10 @@
 """Reading the planes of a batch from their microscope files, each file opened once."""
 
 import logging
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -85,13 +87,14 @@ class SourceReader:
         return self._open[source.entry_id][0]
 
     def _opened(self, data_set: MicroscopeDataSet) -> tuple[PlaneReader, ExitStack]:
+        path, folder = data_set.entry.path, data_set.folder
+        _check_place(path, folder)
         _check_unchanged(data_set.entry)
         stack = ExitStack()
         files = tuple(_expected(file) for file in data_set.files)
-        reader = stack.enter_context(
-            open_reader(data_set.reader, data_set.entry.path, self._settings, files)
-        )
-        logger.debug("opened %s with %s", data_set.entry.path, data_set.reader)
+        reader = open_reader(data_set.reader, path, self._settings, files, folder)
+        stack.enter_context(reader)
+        logger.debug("opened %s with %s", path, data_set.reader)
         return reader, stack
 
     def _close(self, entry_id: int) -> None:
@@ -113,6 +116,16 @@ class SourceReader:
 
 def _expected(file: MicroscopeFile) -> ExpectedFile:
     return ExpectedFile(file.path, file.size_bytes, file.mtime_ns)
+
+
+def _check_place(path: Path, folder: Path) -> None:
+    """Refuse a path that links, or a database that was tampered with, lead elsewhere."""
+    real = os.path.realpath(path)
+    if not Path(real).is_relative_to(os.path.realpath(folder)):
+        raise SourceFileError(
+            f"{path}: leads to {real}, outside of the registered folder {folder}, which is all "
+            "that is read; register the folder that it lies in"
+        )
 
 
 def _check_unchanged(file: MicroscopeFile) -> None:

@@ -1,5 +1,6 @@
 """Everything that Bio-Formats reads, through its own process."""
 
+import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +26,13 @@ Reply = dict[str, Any]
 _METADATA_SUFFIXES = {".csv", ".htd", ".ini", ".json", ".log", ".ome", ".txt", ".xml"}
 
 
-def inspect_file(path: Path, settings: Settings) -> Inspection:
+def inspect_file(path: Path, settings: Settings, folder: Path | None = None) -> Inspection:
     """Open a file with Bio-Formats and tell what is in it.
+
+    Parameters
+    ----------
+    folder
+        Nothing outside of it is read; by default the folder of the file.
 
     Raises
     ------
@@ -40,9 +46,8 @@ def inspect_file(path: Path, settings: Settings) -> Inspection:
         # Bio-Formats would show the first image in it and hide the others.
         raise UnknownFormatError(f"{path}: an archive, no image; unpack it")
     with Utf8Names(path) as names:
-        reply = shared_process(settings).ask(
-            f"{path}: opening", {"do": "inspect", "path": names.name}
-        )
+        place = {"path": names.name, "folders": _folders(names.name, path, folder)}
+        reply = shared_process(settings).ask(f"{path}: opening", {"do": "inspect", **place})
         warnings = [*reply["warnings"]]
         if reply["used_files"] is None:
             warnings.append(
@@ -50,6 +55,7 @@ def inspect_file(path: Path, settings: Settings) -> Inspection:
             )
         return Inspection(
             path=path,
+            folder=folder,
             format_name=reply["format"],
             structure=_structure(path, reply),
             used_files=_paths(names, reply["used_files"]) or (path,),
@@ -69,6 +75,8 @@ class BioFormatsReader:
     companions
         The files of the data set as they were registered. If one is not so any
         more, only planes that a healthy TIFF proves are given.
+    folder
+        Nothing outside of it is read; by default the folder of the file.
 
     Raises
     ------
@@ -77,21 +85,29 @@ class BioFormatsReader:
     """
 
     def __init__(
-        self, path: Path, settings: Settings, companions: Sequence[ExpectedFile] = ()
+        self,
+        path: Path,
+        settings: Settings,
+        companions: Sequence[ExpectedFile] = (),
+        folder: Path | None = None,
     ) -> None:
         self._path = _ordinary_file(path)
         self._process = shared_process(settings)
         self._names = Utf8Names(self._path)
-        self._place = {"path": self._names.name, "stamp": _stamp(companions)}
+        folders = _folders(self._names.name, self._path, folder)
+        self._place = {"path": self._names.name, "stamp": _stamp(companions), "folders": folders}
         self._prefetched: tuple[PlaneRef, _PendingPlane] | None = None
         try:
-            reply = self._process.ask(f"{self._path}: opening", {"do": "open", **self._place})
+            reply = self._process.ask(
+                f"{self._path}: opening", {"do": "open", "place": self._place}
+            )
             self._structure = _structure(self._path, reply)
         except BaseException:
             self._names.close()
             raise
         self._series: list[Reply] = reply["series"]
         self._used_files = _paths(self._names, reply["used_files"])
+        self._refuse_outside(folders, _metadata_files(self._names, reply))
         self._files_by_series = bool(reply.get("files_by_series"))
         self._proof = PlaneProof(
             reply["format"],
@@ -175,7 +191,7 @@ class BioFormatsReader:
             return None
         expected = {key: series[key] for key in ("size_x", "size_y", "dtype", "plane_count")}
         request = {"do": "read", "series": ref.series, "plane": ref.plane, "slot": slot}
-        request |= {"expected": expected, **self._place}
+        request |= {"expected": expected, "place": self._place}
         try:
             reply = PendingReply(self._process, request, self._what(ref))
         except BaseException:
@@ -209,12 +225,25 @@ class BioFormatsReader:
     def _what(self, ref: PlaneRef) -> str:
         return f"{self._path}: series {ref.series}, plane {ref.plane}"
 
+    def _refuse_outside(self, folders: Sequence[str], metadata: Sequence[Path]) -> None:
+        """Refuse a set with pixels in other files than may be read, whatever let it read them."""
+        ours = tuple(f"{folder}{os.sep}" for folder in folders)
+        without_pixels = frozenset(metadata)
+        for file in self._used_files:
+            is_ours = os.path.normpath(file).startswith(ours) or file in without_pixels
+            if not is_ours and os.path.lexists(file):
+                self._names.close()
+                raise SourceFileError(
+                    f"{self._path}: {file} is part of its data set, but lies outside of "
+                    f"{folders[0]}, which is all that is read; register a common folder"
+                )
+
     def _series_files(self, series: int) -> Sequence[Path]:
         if not self._files_by_series:
             return self._used_files
         reply = self._process.ask(
             f"{self._path}: files of series {series}",
-            {"do": "series_files", "series": series, **self._place},
+            {"do": "series_files", "series": series, "place": self._place},
         )
         return _paths(self._names, reply["files"])
 
@@ -275,6 +304,11 @@ def _ordinary_file(path: Path) -> Path:
             f"{absolute}: expected an ordinary file, got a folder, pipe or device; leave it out"
         )
     return absolute
+
+
+def _folders(name: str, path: Path, folder: Path | None) -> list[str]:
+    """Give the folders that may be read: the one given, and where links to it are."""
+    return list(dict.fromkeys([str(folder or path.parent), str(Path(name).parent)]))
 
 
 def _structure(path: Path, reply: Reply) -> tuple[SeriesStructure, ...]:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from imextract.readers import java
+from imextract.readers.confined_data_set import ConfinedDataSet
+from imextract.readers.confinement import confine_writing
 from imextract.readers.expected import MOST_OPEN
 from imextract.readers.framing import read_message, write_message
 from imextract.readers.java_data_set import NoSuchPlaneError, OpenDataSet, StructureChangedError
@@ -36,7 +38,7 @@ class Session:
     def __init__(self, slots: Sequence[SlotView]) -> None:
         self._slots = slots
         self._logs = java.LogRecords()
-        self._open: OrderedDict[tuple[object, ...], OpenDataSet] = OrderedDict()
+        self._open: OrderedDict[tuple[object, ...], ConfinedDataSet] = OrderedDict()
         self._opened = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -55,10 +57,10 @@ class Session:
             case "inspect":
                 return self._inspect(**request)
             case "open":
-                return self._data_set(**request).describe()
+                return self._data_set(**request["place"]).ask(OpenDataSet.describe)
             case "series_files":
-                series = request.pop("series")
-                return {"files": self._data_set(**request).series_files(series)}
+                series, data_set = request["series"], self._data_set(**request["place"])
+                return {"files": data_set.ask(lambda opened: opened.series_files(series))}
             case "read":
                 return self._read(**request)
             case "stats":
@@ -66,36 +68,42 @@ class Session:
             case unknown:
                 raise ValueError(f"no such request: {unknown!r}")
 
-    def _inspect(self, path: str) -> dict[str, Any]:
+    def _inspect(self, path: str, folders: list[str]) -> dict[str, Any]:
         for key in [key for key in self._open if key[0] == path]:
             self._open.pop(key).close()
-        data_set = self._keep(_key(path, ""), OpenDataSet(path, with_metadata=True))
-        return {**data_set.describe(), "ome_xml": data_set.ome_xml()}
+        opened = ConfinedDataSet.open(path, folders, with_metadata=True)
+        data_set = self._keep(_key(path, "", folders), opened)
+        return {**data_set.ask(OpenDataSet.describe), "ome_xml": data_set.ask(OpenDataSet.ome_xml)}
 
     def _read(
-        self, series: int, plane: int, slot: int, expected: dict[str, Any], **place: str
+        self,
+        series: int,
+        plane: int,
+        slot: int,
+        expected: dict[str, Any],
+        place: dict[str, Any],
     ) -> dict[str, Any]:
         data_set = self._data_set(**place)
         # Records of an opening say nothing of the plane that is read next.
         self._logs.drain()
-        pixels = data_set.read(series, plane, expected)
+        pixels = data_set.ask(lambda opened: opened.read(series, plane, expected))
         memory = self._slots[slot].memory()
         memory[: pixels.nbytes] = pixels.data
         return {"size": pixels.nbytes}
 
-    def _data_set(self, path: str, stamp: str) -> OpenDataSet:
-        key = _key(path, stamp)
+    def _data_set(self, path: str, stamp: str, folders: list[str]) -> ConfinedDataSet:
+        key = _key(path, stamp, folders)
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
-        return self._keep(key, OpenDataSet(path))
+        return self._keep(key, ConfinedDataSet.open(path, folders))
 
     def _forget(self) -> None:
         """Let go of all data sets: one that ran out of memory is not to be trusted."""
         while self._open:
             self._open.popitem()[1].close()
 
-    def _keep(self, key: tuple[object, ...], data_set: OpenDataSet) -> OpenDataSet:
+    def _keep(self, key: tuple[object, ...], data_set: ConfinedDataSet) -> ConfinedDataSet:
         self._opened += 1
         self._open[key] = data_set
         while len(self._open) > MOST_OPEN:
@@ -103,9 +111,9 @@ class Session:
         return data_set
 
 
-def _key(path: str, stamp: str) -> tuple[object, ...]:
+def _key(path: str, stamp: str, folders: Sequence[str]) -> tuple[object, ...]:
     found = Path(path).stat()
-    return path, found.st_size, found.st_mtime_ns, stamp
+    return path, found.st_size, found.st_mtime_ns, stamp, *folders
 
 
 def _explain(error: Exception) -> dict[str, str]:
@@ -129,13 +137,15 @@ def _claim_pipes() -> tuple[IO[bytes], IO[bytes]]:
     return requests, replies
 
 
-def _serve(lifeline: int, slots: Sequence[int], heap_mb: int) -> None:
+def _serve(lifeline: int, slots: Sequence[int], heap_mb: int, scratch: str) -> None:
     die_with_parent(lifeline)
+    # Before Java has any thread, so that all of them are.
+    is_confined = confine_writing([Path(scratch), Path("/dev/null")])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     requests, replies = _claim_pipes()
-    java.start_java(heap_mb)
+    java.start_java(heap_mb, scratch)
     session = Session([SlotView(descriptor) for descriptor in slots])
-    write_message(replies, {"ready": True})
+    write_message(replies, {"ready": True, "confined": is_confined})
     while (request := read_message(requests)) is not None:
         # Should this process die, the parent knows which request was at fault.
         write_message(replies, {"begun": True})

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -21,8 +22,12 @@ from imextract.readers.java_home import find_java_home
 
 __all__ = ["ChildLostError", "Connection"]
 
+_CHILD = "imextract.readers.bioformats_child"
 _START_LIMIT_S = 120.0
 _END_LIMIT_S = 5.0
+
+# All else, such as the password of the database, is none of its business.
+_PASSED_ON = ("HOME", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TZ")
 
 
 class ChildLostError(Exception):
@@ -42,9 +47,15 @@ class ChildLostError(Exception):
 class Connection:
     """A child process and the answers expected of it, in order."""
 
-    def __init__(self, process: subprocess.Popen[bytes], lifeline: int) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        lifeline: int,
+        scratch: tempfile.TemporaryDirectory[str],
+    ) -> None:
         self._process = process
         self._lifeline = lifeline
+        self._scratch = scratch
         self._lock = threading.Lock()
         self._pending: deque[Future[dict[str, Any]]] = deque()
         self._said: deque[str] = deque(maxlen=15)
@@ -69,11 +80,13 @@ class Connection:
             If something else ended the child before it was ready.
         """
         environment = _child_environment()
+        scratch = tempfile.TemporaryDirectory(prefix="imextract-java-")
+        environment["TMPDIR"] = scratch.name
         ear, lifeline = os.pipe()
-        given = json.dumps({"lifeline": ear, "slots": list(slots), "heap_mb": heap_mb})
+        given = {"lifeline": ear, "slots": list(slots), "heap_mb": heap_mb, "scratch": scratch.name}
         try:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "imextract.readers.bioformats_child", given],
+                [sys.executable, "-P", "-m", _CHILD, json.dumps(given)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -84,10 +97,11 @@ class Connection:
             )
         except BaseException:
             os.close(lifeline)
+            scratch.cleanup()
             raise
         finally:
             os.close(ear)
-        connection = cls(process, lifeline)
+        connection = cls(process, lifeline, scratch)
         connection._await_ready()
         return connection
 
@@ -177,6 +191,7 @@ class Connection:
         os.close(self._lifeline)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             _close(stream)
+        self._scratch.cleanup()
 
     def _fail_pending(self) -> None:
         with self._lock:
@@ -207,11 +222,8 @@ class Connection:
 
 
 def _child_environment() -> dict[str, str]:
-    environment = dict(os.environ)
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment["JAVA_HOME"] = str(find_java_home())
-    # javabridge would prefer this one, and Java these options to ours.
-    for name in ("CP_JAVA_HOME", "_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS"):
-        environment.pop(name, None)
     environment["LC_ALL"] = "C.UTF-8"
     root = str(Path(imextract.__file__).parent.parent)
     others = environment.get("PYTHONPATH")

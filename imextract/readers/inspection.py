@@ -21,6 +21,8 @@ class Inspection:
         Those of them that hold no pixels.
     warnings
         What Bio-Formats logged while it opened the file.
+    folder
+        Nothing outside of it was read; None stands for the folder of the file.
     """
 
     path: Path
@@ -30,3 +32,4 @@ class Inspection:
     metadata_files: tuple[Path, ...]
     ome_xml: str
     warnings: tuple[str, ...]
+    folder: Path | None = None

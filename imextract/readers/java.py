@@ -1,19 +1,23 @@
 """The door to Java: only the Bio-Formats child imports this module."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import bioformats
 import javabridge
 
 __all__ = [
+    "JARS",
     "JavaException",
     "JavaObject",
     "LogRecords",
+    "attach",
     "bytes_per_pixel",
     "call",
     "class_of",
     "describe",
+    "detach",
     "new",
     "pixel_type",
     "start_java",
@@ -26,10 +30,14 @@ __all__ = [
 JavaObject: TypeAlias = Any
 JavaException = javabridge.JavaException
 
+JARS: Sequence[str] = tuple(bioformats.JARS)
+
 _XERCES = "com.sun.org.apache.xerces.internal"
 _XALAN = "com.sun.org.apache.xalan.internal.xsltc"
+_NOWHERE = ("Host=127.0.0.1", "Port=9")
 _FLAGS = (
     "-Xrs",
+    "-XX:-UsePerfData",
     "-XX:+UseParallelGC",
     "-XX:+DisableExplicitGC",
     # A crash is told by the parent; it leaves no file in the working folder.
@@ -49,17 +57,30 @@ _FLAGS = (
     "-Djdk.xml.entityExpansionLimit=1000",
     "-Djdk.xml.totalEntitySizeLimit=5000000",
     "-Djdk.xml.maxGeneralEntitySizeLimit=1000000",
+    # Names of files may be URLs, to Bio-Formats; none leads anywhere.
+    "-Dhttp.nonProxyHosts=",
+    *(f"-D{scheme}.proxy{part}" for scheme in ("http", "https") for part in _NOWHERE),
 )
 
 
-def start_java(heap_mb: int) -> None:
-    """Start the virtual machine; once per process."""
+def start_java(heap_mb: int, scratch: str) -> None:
+    """Start the virtual machine, which has a folder for what it unpacks; once per process."""
     javabridge.start_vm(
-        args=list(_FLAGS),
-        class_path=bioformats.JARS,
+        args=[*_FLAGS, f"-Djava.io.tmpdir={scratch}"],
+        class_path=list(JARS),
         max_heap_size=f"{heap_mb}m",
         run_headless=True,
     )
+
+
+def attach() -> None:
+    """Let this thread use Java."""
+    javabridge.attach()
+
+
+def detach() -> None:
+    """Let go of Java, before this thread ends."""
+    javabridge.detach()
 
 
 def call(target: JavaObject, name: str, signature: str, *arguments: JavaObject) -> JavaObject:

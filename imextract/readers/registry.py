@@ -21,7 +21,12 @@ class ReaderKind(Protocol):
     """How a reader is opened, and whether it may read what Bio-Formats found."""
 
     def __call__(
-        self, path: Path, settings: Settings, companions: Sequence[ExpectedFile] = (), /
+        self,
+        path: Path,
+        settings: Settings,
+        companions: Sequence[ExpectedFile] = (),
+        folder: Path | None = None,
+        /,
     ) -> PlaneReader:
         """Open a data set."""
         ...
@@ -39,9 +44,20 @@ READERS: dict[str, ReaderKind] = {
 
 
 def open_reader(
-    name: str, path: Path, settings: Settings, companions: Sequence[ExpectedFile] = ()
+    name: str,
+    path: Path,
+    settings: Settings,
+    companions: Sequence[ExpectedFile] = (),
+    folder: Path | None = None,
 ) -> PlaneReader:
     """Open a data set with the reader that its registration chose.
+
+    Parameters
+    ----------
+    companions
+        The files of the data set as they were registered.
+    folder
+        Nothing outside of it is read; by default the folder of the file.
 
     Raises
     ------
@@ -55,7 +71,7 @@ def open_reader(
             f"{path}: no reader is called {name!r}; expected one of {', '.join(READERS)}; "
             "register the folder again with this version"
         )
-    return READERS[name](path, settings, companions)
+    return READERS[name](path, settings, companions, folder)
 
 
 def choose_reader(inspection: Inspection, settings: Settings) -> str:
@@ -95,7 +111,7 @@ def _is_what_bioformats_gives(
     inspection: Inspection, settings: Settings, ref: PlaneRef, plane: PixelArray
 ) -> bool:
     try:
-        with BioFormatsReader(inspection.path, settings) as theirs:
+        with BioFormatsReader(inspection.path, settings, (), inspection.folder) as theirs:
             return np.array_equal(plane, theirs.read_plane(ref), equal_nan=True)
     except SourceFileError:
         # What Bio-Formats cannot decode, our reader could, every strip of it.

@@ -40,6 +40,8 @@ class TiffReader:
         Not needed to read TIFF.
     companions
         The file as it was registered.
+    folder
+        Not needed: no other file is read.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class TiffReader:
         path: Path,
         settings: Settings | None = None,  # noqa: ARG002  as every reader is opened
         companions: Sequence[ExpectedFile] = (),
+        folder: Path | None = None,  # noqa: ARG002  it reads no other file
     ) -> None:
         _refuse_changed(path, companions)
         check_tiff(path)

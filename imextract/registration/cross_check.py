@@ -100,7 +100,7 @@ def _compare(
     file, ref = row.source
     path = folder / file
     try:
-        with open_reader(readers[file], path, settings) as reader:
+        with open_reader(readers[file], path, settings, (), folder) as reader:
             ours = reader.read_plane(ref)
     except ImextractError as error:
         return f"it cannot be read: {error}", None
@@ -116,7 +116,7 @@ def _read_alone(path: Path, ref: PlaneRef, settings: Settings) -> PixelArray:
     with tempfile.TemporaryDirectory(prefix="imextract-check-") as folder:
         alias = Path(folder, f"plane{path.suffix.lower()}")
         alias.symlink_to(path)
-        with BioFormatsReader(alias, settings) as reader:
+        with BioFormatsReader(alias, settings, (), path.parent) as reader:
             return reader.read_plane(ref)
 
 

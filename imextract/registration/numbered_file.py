@@ -81,7 +81,8 @@ def open_numbered_file(found: FoundFiles, path: str, settings: Settings) -> Numb
     plain = _plain_tiff(full_path) if is_tiff(full_path) else None
     if plain is not None:
         return plain
-    return _inspected(candidate_of(found, path, inspect_file(full_path, settings)), settings)
+    inspection = inspect_file(full_path, settings, found.folder)
+    return _inspected(candidate_of(found, path, inspection), settings)
 
 
 def _plain_tiff(path: Path) -> NumberedFile | None:

@@ -46,7 +46,7 @@ def test_a_plane_that_is_read_otherwise_is_named(
     made: Manifest, reader_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = "tifffile"
-    monkeypatch.setitem(registry.READERS, reader, lambda path, _, seen: WrongReader(path, seen))
+    monkeypatch.setitem(registry.READERS, reader, lambda path, _, seen, __: WrongReader(path, seen))
     problems = cross_check(made, 4, reader_settings)
     # The samples are spread over the acquisition, so that both wells are among them.
     assert [problem.severity for problem in problems] == ["error", "error"]
@@ -62,7 +62,8 @@ def test_a_plane_that_is_read_otherwise_is_named(
 def test_a_difference_forbids_registering(
     made: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(registry.READERS, "tifffile", lambda path, _, seen: WrongReader(path, seen))
+    reader = "tifffile"
+    monkeypatch.setitem(registry.READERS, reader, lambda path, _, seen, __: WrongReader(path, seen))
     request = RegistrationRequest(
         folder=made.folder, name="first", pattern=r"(?P<w>...)_s(?P<s>.)_c(?P<c>.)_z(?P<z>.)"
     )

@@ -67,7 +67,7 @@ def read(
     readers: dict[str, str] = {}
 
     def inspect(path: str) -> Inspection:
-        inspection = inspect_file(found.folder / path, settings)
+        inspection = inspect_file(found.folder / path, settings, found.folder)
         # Chosen now, while Bio-Formats has the file open.
         readers[path] = choose_reader(inspection, settings)
         return inspection
@@ -107,7 +107,7 @@ def _inspect_alone(path: Path, settings: Settings) -> Inspection | None:
         alias = Path(folder, path.name)
         alias.symlink_to(path)
         try:
-            inspection = inspect_file(alias, settings)
+            inspection = inspect_file(alias, settings, path.parent)
         except SourceFileError:
             return None
         if choose_reader(inspection, settings) != "tifffile":
