@@ -115,3 +115,32 @@ def _site(key: tuple[object, ...]) -> int:
     site = key[0]
     assert isinstance(site, SiteKey)
     return site.site
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        "[[1.0072,0.003,0,-35.6],[0.0024,-1.0072,0,67.3],[0,0,1.33,-15.1]]",
+        "[[-1,0,0,0],[0,-1,0,0],[0,0,1,0]]",
+        "[[0,1,0,0],[1,0,0,0],[0,0,1,0]]",
+    ],
+)
+def test_bioformats_lays_out_an_operetta_plate_as_we_do(
+    tmp_path: Path, reader_settings: Settings, matrix: str
+) -> None:
+    layout = PlateLayout(wells=1, sites=6, channels=1, height=16, width=16)
+    index = simulate(tmp_path, "operetta", layout).entry
+    text = index.read_text("utf-8-sig")
+    told = f"<OrientationMatrix>{matrix}</OrientationMatrix><PositionZ"
+    index.write_text(text.replace("<PositionZ", told), "utf-8")
+
+    ours, theirs = (
+        build_manifest(tmp_path, ManifestOptions(microscope=name), reader_settings)
+        for name in ("operetta", "bioformats")
+    )
+
+    assert _grid(theirs) == _grid(ours)
+
+
+def _grid(manifest: Manifest) -> dict[int, tuple[int, int]]:
+    return {key.site: (site.y, site.x) for key, site in manifest.sites.items()}

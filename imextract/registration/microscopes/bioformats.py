@@ -19,6 +19,10 @@ from imextract.registration.files import FoundFiles, first_reasons
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.inspected import read_inspection
 from imextract.registration.manifest import DataSet, Manifest, Problem, SiteKey
+from imextract.registration.microscopes.operetta_orientation import (
+    Orientation,
+    read_orientation,
+)
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.options import ManifestOptions
@@ -28,21 +32,27 @@ __all__ = ["claim", "read"]
 
 logger = logging.getLogger(__name__)
 
+_OPERETTA = "PerkinElmer Operetta"
+
 # Formats whose stage has its y axis upwards, as in a drawing of the plate.
-_Y_UP = frozenset({"PerkinElmer Operetta", "Yokogawa CV7000"})
+_Y_UP = frozenset({_OPERETTA, "Yokogawa CV7000"})
 
 # Bio-Formats 7.3 adds the well's offset in millimetres to the field's position
 # in metres: right for telling fields of a well apart, wrong as a length.
-_STAGE_NOT_UM = frozenset({"PerkinElmer Operetta"})
+_STAGE_NOT_UM = frozenset({_OPERETTA})
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A data set and what its metadata say; image i is series i."""
+    """A data set and what its metadata say; image i is series i.
+
+    `orientation` is how Bio-Formats turned the positions on the stage.
+    """
 
     data_set: DataSet
     structure: tuple[SeriesStructure, ...]
     ome: Ome
+    orientation: Orientation
 
 
 def claim(found: FoundFiles) -> Sequence[Claim]:
@@ -135,7 +145,9 @@ def _opened(found: FoundFiles, candidate: Candidate, reader: str, manifest: Mani
         metadata_text=inspection.ome_xml or None,
     )
     manifest.data_sets.append(data_set)
-    return _Opened(data_set, inspection.structure, inspected.ome)
+    is_turned = inspection.format_name == _OPERETTA
+    orientation = read_orientation(found.folder / entry.path) if is_turned else Orientation()
+    return _Opened(data_set, inspection.structure, inspected.ome, orientation)
 
 
 def _add_images(
@@ -152,7 +164,7 @@ def _add_images(
         place = place_of[image.id]
         channels = image_channels(image.channels, structure.size_c)
         add_channels(manifest.channels, channels)
-        position = _position(image, structure, place, data_set.format_name)
+        position = _position(image, structure, place, opened)
         sites.setdefault(place.site, position)
         manifest.row_groups.append(
             ImageRows(
@@ -170,12 +182,13 @@ def _add_images(
 
 
 def _position(
-    image: OmeImage, structure: SeriesStructure, place: Place, format_name: str
+    image: OmeImage, structure: SeriesStructure, place: Place, opened: _Opened
 ) -> SitePosition:
+    stage_position = image.stage_position or place.stage_position
     return SitePosition(
         height=structure.size_y,
         width=structure.size_x,
         name=image.name,
-        stage_position=image.stage_position or place.stage_position,
-        y_up=format_name in _Y_UP,
+        stage_position=stage_position and opened.orientation.turned_back(stage_position),
+        y_up=opened.data_set.format_name in _Y_UP,
     )
