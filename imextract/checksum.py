@@ -32,8 +32,16 @@ def checksum_of_bytes(content: bytes | memoryview) -> str:
 
 
 def is_constant(pixels: PixelArray) -> bool:
-    """Say whether all pixels have one and the same bit pattern."""
-    bits = np.ascontiguousarray(pixels).view(f"u{pixels.dtype.itemsize}")
-    first = bits[0, 0]
+    """Say whether all pixels are equal; NaN is equal to NaN, and 0 to -0.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (height, width)
+    """
     # The first row settles it for nearly every plane, without a pass over all.
-    return bool((bits[0] == first).all() and (bits == first).all())
+    return _all_equal(pixels[:1]) and _all_equal(pixels)
+
+
+def _all_equal(pixels: PixelArray) -> bool:
+    first = pixels[0, 0]
+    return bool((pixels == first).all() or (first != first and (pixels != pixels).all()))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import xxhash
 
+from imextract.checksum import is_constant
 from imextract.errors import SourceFileError
 from imextract.planes import PixelArray, PlaneRef
 from imextract.readers.tiff import check_tiff, is_tiff, tiff_planes
@@ -131,11 +132,6 @@ class _Evidence:
             self.plane_count += check_tiff(file)
         except SourceFileError as error:
             self.problems[file] = error.message
-
-
-def is_constant(plane: PixelArray) -> bool:
-    """Whether all pixels are equal."""
-    return bool((plane == plane.flat[0]).all())
 
 
 def _any_tiff(files: Sequence[Path]) -> bool:
