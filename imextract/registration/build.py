@@ -13,6 +13,7 @@ from imextract.registration.files import (
     changes_since,
     find_files,
     first_reasons,
+    is_empty,
     names_alike,
 )
 from imextract.registration.layouts import lay_out
@@ -165,10 +166,21 @@ def _read(
 ) -> Iterator[Manifest]:
     for name, claim in claims:
         try:
+            _refuse_empty_index(found, name, claim.entry)
             yield MICROSCOPES[name].read(_claimed(found, claim), claim, options, settings)
         except (RegistrationError, SourceFileError) as error:
             # Others may be sound, and the dry run shows what is wrong with this.
             problems.append(Problem("error", claim.entry, f"{name}: {error}"))
+
+
+def _refuse_empty_index(found: FoundFiles, name: str, entry: str) -> None:
+    """Refuse an index that tells nothing; an image that is empty is one absent plane."""
+    is_index = not entry.lower().endswith(_IMAGE_SUFFIXES)
+    if is_index and name in _own_types() and is_empty(found.files[entry]):
+        raise RegistrationError(
+            f"{found.folder / entry}: looks like the index of a plate, but is empty; copy it again "
+            "from the microscope, or register with --microscope bioformats"
+        )
 
 
 def _claimed(found: FoundFiles, claim: Claim) -> FoundFiles:

@@ -18,6 +18,7 @@ from imextract.errors import SourceFileError
 from imextract.readers.source import open_source
 from imextract.registration.channels import distinct
 from imextract.registration.files import FoundFiles
+from imextract.registration.lost_index import lost_index, orphans
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.metamorph_tiff import StackHeader, read_stack_header
 from imextract.registration.microscopes.protocol import Claim
@@ -38,7 +39,13 @@ _STAGE = re.compile(
     r"row:\s*([A-Za-z]{1,2}|[0-9]{1,2})\s*,\s*column:\s*([0-9]{1,2})\s*(?:,\s*site:\s*([0-9]{1,6}))?",
     re.IGNORECASE,
 )
+# Only MetaMorph's programs write `.stk`; a TIFF may be called so by anybody.
+_NUMBERED_STACK = re.compile(
+    r".+?(?:_w[0-9]{1,4}.*?(?:_s[0-9]{1,6})?|_s[0-9]{1,6})(?:_t[0-9]{1,7})?\.stk|.+?_t[0-9]{1,7}\.stk",
+    re.IGNORECASE | re.DOTALL,
+)
 _LARGEST_BYTES = 64 * 2**20
+_HEAD_BYTES = 4096
 _DEFAULT_WELL = "A01"
 
 
@@ -61,16 +68,20 @@ class _Place:
 
 
 def claim_nd(found: FoundFiles, *, is_visiview: bool) -> list[Claim]:
-    """Claim the `.nd` files of one of the two programs, and what is named after them."""
+    """Claim the `.nd` files of one of the two programs, and what is named after them.
+
+    Stacks that lost their `.nd` file, or whose `.nd` file is none, are MetaMorph's.
+    """
     entries = sorted(_nd_files(found), key=lambda path: (-len(path), path))
     files: defaultdict[str, set[str]] = defaultdict(set)
     for path, entry in _owners(_by_folder(found), entries).items():
         files[entry].add(path)
-    return [
+    claims = [
         Claim(_split(entry)[0], entry, frozenset(files[entry] | {entry}))
         for entry in sorted(entries)
         if _is_visiview(_text(found, entry)) is is_visiview
     ]
+    return claims if is_visiview else [*claims, *orphans(found, claims, _is_numbered_stack)]
 
 
 def read_nd(
@@ -89,7 +100,16 @@ def read_nd(
     RegistrationError
         If none of its images can be read.
     """
+    if _is_numbered_stack(claim.entry):
+        remedy = "--pattern or --microscope bioformats"
+        raise lost_index(claim, "MetaMorph or VisiView", ".nd file", remedy)
     text = _text(found, claim.entry)
+    if not is_nd(text):
+        raise SourceFileError(
+            f"{found.folder / claim.entry}: expected a file of MetaMorph or VisiView "
+            '("NDInfoFile"), as images are named after it; copy it again from the microscope, '
+            "or remove it and register with --microscope bioformats"
+        )
     try:
         experiment = parse_nd(text)
     except SourceFileError as error:
@@ -114,13 +134,26 @@ def read_nd(
 
 
 def _nd_files(found: FoundFiles) -> list[str]:
+    """Give the files that are `.nd` files by their text, or because images are named after them."""
+    by_folder = _by_folder(found)
     return [
         path
         for path, file in found.files.items()
         if path.lower().endswith(".nd")
-        and 0 < file.size_bytes <= _LARGEST_BYTES
-        and is_nd(_text(found, path, 4096))
+        and file.size_bytes <= _LARGEST_BYTES
+        and (is_nd(_text(found, path, _HEAD_BYTES)) or _has_numbered(by_folder, path))
     ]
+
+
+def _has_numbered(by_folder: Mapping[str, Collection[str]], entry: str) -> bool:
+    folder, stem = _split(entry)
+    rests = (name[len(stem) :] for name in by_folder[folder] if name.startswith(f"{stem}_"))
+    matches = (_NUMBERS.fullmatch(rest) for rest in rests)
+    return any(match and (match["w"] or match["s"] or match["t"]) for match in matches)
+
+
+def _is_numbered_stack(name: str) -> bool:
+    return _NUMBERED_STACK.fullmatch(name) is not None
 
 
 def _text(found: FoundFiles, path: str, size: int = _LARGEST_BYTES) -> str:

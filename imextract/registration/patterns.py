@@ -25,7 +25,7 @@ NAMED_PATTERNS: dict[str, tuple[str, str]] = {
     ),
     "harmony": (
         r"^r(?P<wr>[0-9]{2})c(?P<wc>[0-9]{2})f(?P<s>[0-9]+)p(?P<z>[0-9]+)-ch(?P<c>[0-9]+)"
-        r"sk(?P<t>[0-9]+)[^/]*" + _IMAGE,
+        r"sk(?P<t>[0-9]+)[A-Za-z0-9]*" + _IMAGE,
         "r03c03f01p01-ch1sk1fk1fl1.tiff (Operetta, Opera Phenix, without Index.xml)",
     ),
     "incell": (

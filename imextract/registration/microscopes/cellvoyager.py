@@ -17,6 +17,7 @@ from imextract.registration.channels import distinct
 from imextract.registration.declared_sizes import size_problems
 from imextract.registration.files import FoundFiles, natural_order
 from imextract.registration.local_names import why_not_local
+from imextract.registration.lost_index import lost_index, orphans
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.microscopes.mlf import (
     Channel,
@@ -29,7 +30,11 @@ from imextract.registration.microscopes.mlf import (
 )
 from imextract.registration.microscopes.mlf_failures import records_of_failures
 from imextract.registration.microscopes.mlf_numbers import ChannelKey, Numbers, zsteps_um
-from imextract.registration.microscopes.mlf_paths import RecordPaths, is_image_or_correction
+from imextract.registration.microscopes.mlf_paths import (
+    RecordPaths,
+    is_image_or_correction,
+    is_numbered_image,
+)
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
@@ -62,7 +67,8 @@ class _Measurement:
 def claim(found: FoundFiles) -> list[Claim]:
     """Claim every folder with a MeasurementData.mlf, and the folders that this names.
 
-    Files of other formats there are left to other types.
+    Files of other formats there are left to other types. Images that only a
+    CellVoyager names so are claimed without one too.
     """
     entries = {
         path.rpartition("/")[0]: path
@@ -80,7 +86,8 @@ def claim(found: FoundFiles) -> list[Claim]:
         folder = path.rpartition("/")[0]
         if folder in owner and _is_own(path):
             files[owner[folder]].add(path)
-    return [Claim(folder, entries[folder], frozenset(files[folder])) for folder in entries]
+    claims = [Claim(folder, entries[folder], frozenset(files[folder])) for folder in entries]
+    return [*claims, *orphans(found, claims, is_numbered_image)]
 
 
 def _is_own(path: str) -> bool:
@@ -107,10 +114,13 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     Raises
     ------
     RegistrationError
-        If its records cannot be read, or none of its images.
+        If its records are missing or cannot be read, or none of its images can.
     SourceFileError
         If its records are out of reach.
     """
+    if is_image_or_correction(claim.entry):
+        remedy = "--pattern yokogawa or --microscope bioformats"
+        raise lost_index(claim, "a CellVoyager", "MeasurementData.mlf", remedy)
     problems: list[Problem] = []
     measurement = _measurement(found, claim, problems)
     records = list(_placed(measurement, claim.entry, problems))

@@ -17,6 +17,7 @@ from imextract.registration.indexed_images import (
     unnamed_problems,
     well_of,
 )
+from imextract.registration.lost_index import lost_index, orphans
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.microscopes.xdce import Wavelength, Xdce, read_xdce
@@ -35,13 +36,14 @@ _THUMBNAILS = frozenset({"thumbs", "thumbnails"})
 
 
 def claim(found: FoundFiles) -> Sequence[Claim]:
-    """Claim the folders that hold an `.xdce`, where its images are TIFFs."""
+    """Claim the folders that hold an `.xdce`, where its images are TIFFs, or lost theirs."""
     named = {
         path: {path, *named_files(found, path, _FILE)}
         for path in found.files
         if path.lower().endswith(".xdce") and _has_tiffs_only(found, path)
     }
-    return list(_claims(found, named))
+    claims = list(_claims(found, named))
+    return [*claims, *orphans(found, claims, _is_image)]
 
 
 def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Settings) -> Manifest:
@@ -50,8 +52,11 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     Raises
     ------
     RegistrationError, SourceFileError
-        If the index cannot be read.
+        If the index is missing or cannot be read.
     """
+    if is_tiff_name(claim.entry):
+        remedy = "--pattern incell or --microscope bioformats"
+        raise lost_index(claim, "an IN Cell Analyzer", ".xdce", remedy)
     index = read_xdce(found.folder / claim.entry)
     channels = _channels(index)
     named = {joined(claim.root, image.filename) for image in index.images}

@@ -12,6 +12,7 @@ from imextract.errors import SourceFileError
 from imextract.registration.channels import distinct
 from imextract.registration.files import FoundFiles, natural_order
 from imextract.registration.local_names import why_not_local
+from imextract.registration.lost_index import lost_index, orphans
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteKey
 from imextract.registration.micromanager_json import (
     Coordinates,
@@ -34,6 +35,8 @@ __all__ = ["claim", "read"]
 _STACK = re.compile(r"(?P<prefix>.*)_MMStack(?:_.*)?\.ome\.tiff?", re.IGNORECASE | re.DOTALL)
 _STACK_METADATA = re.compile(r"_MMStack(?:_.*)?_metadata\.txt", re.IGNORECASE | re.DOTALL)
 _OLD_NAME = re.compile(r"img_([0-9]{1,9})_(.*)_([0-9]{1,6})\.tiff?", re.DOTALL)
+# Nobody else pads numbers so; other names are taken for images where metadata say so.
+_PADDED_OLD_NAME = re.compile(r"img_[0-9]{9}_.*_[0-9]{3}\.tif", re.DOTALL)
 _NEW_NAME = re.compile(r"img_channel([0-9]+)_position([0-9]+)_time([0-9]+)_z([0-9]+)\.tiff?")
 _FRAME = "FrameKey-"
 _COORDS, _METADATA = "Coords-", "Metadata-"
@@ -71,7 +74,11 @@ class _Plane:
 def claim(found: FoundFiles) -> Sequence[Claim]:
     """Claim stacks by the part of their names that is common, folders by their metadata."""
     by_folder = _by_folder(found)
-    return [*_stack_claims(found, by_folder), *_folder_claims(found, by_folder)]
+    claims = [*_stack_claims(found, by_folder), *_folder_claims(found, by_folder)]
+    # What lies beside metadata and is not claimed is in colour.
+    told = (folder for folder, paths in by_folder.items() if _METADATA_NAME in map(_name, paths))
+    told_files = frozenset(path for folder in told for path in by_folder[folder])
+    return [*claims, *orphans(found, [*claims, Claim("", "", told_files)], _is_surely_image)]
 
 
 def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Settings) -> Manifest:
@@ -82,8 +89,10 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     SourceFileError
         If the metadata make no sense.
     RegistrationError
-        If no plane can be read.
+        If the metadata are missing, or no plane can be read.
     """
+    if _is_image(_name(claim.entry)):
+        raise lost_index(claim, "Micro-Manager", _METADATA_NAME, "--microscope bioformats")
     is_stack = _STACK.fullmatch(_name(claim.entry)) is not None
     acquisition = _read_stacks(found, claim) if is_stack else _read_folders(found, claim)
     channels = _channels(acquisition)
@@ -155,7 +164,8 @@ def _folder_claims(found: FoundFiles, by_folder: Mapping[str, Sequence[str]]) ->
     for folder, paths in by_folder.items():
         entry = f"{folder}/{_METADATA_NAME}" if folder else _METADATA_NAME
         if entry in found.files and any(_is_image(_name(path)) for path in paths):
-            acquisition = _root_of(found, entry)
+            is_sure = any(_is_surely_image(_name(path)) for path in paths)
+            acquisition = _root_of(found, entry, is_sure=is_sure)
             if acquisition is not None:
                 sets[acquisition].append(entry)
     for (root, _), entries in sets.items():
@@ -173,22 +183,28 @@ def _is_image(name: str) -> bool:
     return bool(_OLD_NAME.fullmatch(name) or _NEW_NAME.fullmatch(name))
 
 
-def _root_of(found: FoundFiles, entry: str) -> tuple[str, str] | None:
+def _is_surely_image(name: str) -> bool:
+    return bool(_PADDED_OLD_NAME.fullmatch(name) or _NEW_NAME.fullmatch(name))
+
+
+def _root_of(found: FoundFiles, entry: str, *, is_sure: bool) -> tuple[str, str] | None:
     """Give the folder of the acquisition, and what tells it from others; None if it is none.
 
     A position has a folder of its own, called like it, unless there is only one.
+    `is_sure` tells that the images beside it are Micro-Manager's by their names alone.
     """
     try:
         entries, _ = read_entries(read_text(found.folder / entry, _LARGEST_BYTES))
         told = summary(entries.get("Summary"))
     except SourceFileError:
-        told = None
-    folder = _parent(entry)
-    if told is None:
         # Named as an error when it is read.
-        return folder, entry
+        return _parent(entry), entry
+    if told is None:
+        # That, too; others may call their notes so beside images of such names.
+        return (_parent(entry), entry) if is_sure else None
     if told.pixel_type.startswith("RGB"):
         return None
+    folder = _parent(entry)
     if _name(folder) in _position_names(entries) | set(told.labels):
         return _parent(folder), told.identity
     return folder, entry

@@ -11,7 +11,7 @@ from imextract.registration.microscopes.mlf import Record
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.vendor_xml import joined
 
-__all__ = ["RecordPaths", "is_image_or_correction"]
+__all__ = ["RecordPaths", "is_image_or_correction", "is_numbered_image"]
 
 _CORRECTIONS = re.compile("(?:DC|SC)_.*", re.IGNORECASE | re.DOTALL)
 _IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -77,6 +77,11 @@ class RecordPaths:
 def is_image_or_correction(path: str) -> bool:
     """Tell by its name whether a file is an image of a measurement, or corrects them."""
     return _is_image(path) or _is_correction(path)
+
+
+def is_numbered_image(name: str) -> bool:
+    """Tell whether a name has all the numbers that a CellVoyager gives an image."""
+    return _is_image(name) and _NUMBERED.search(name) is not None
 
 
 def _is_image(path: str) -> bool:

@@ -19,6 +19,7 @@ from imextract.registration.indexed_images import (
     unnamed_problems,
     well_of,
 )
+from imextract.registration.lost_index import lost_index, orphans
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.microscopes.operetta_index import (
     HarmonyIndex,
@@ -38,19 +39,26 @@ _NAME = "operetta"
 _INDEX_NAMES = ("index.idx.xml", "index.xml", "index.ref.xml")
 # Beside the folder of images, and without images.
 _COMPANION_FOLDERS = frozenset({"assaylayout", "ffc_profile", "flatfieldcorrection"})
+# Such as r01c01f01p01-ch1sk1fk1fl1.tiff: no other program names images so.
+_IMAGE_NAME = re.compile(
+    r"r[0-9]{2}c[0-9]{2}f[0-9]+p[0-9]+-ch[0-9]+sk[0-9]+fk[0-9]+fl[0-9]+\.tiff?"
+)
+_COLUMBUS = "columbusidx.xml"
 _URL = re.compile(rb"<(?:[A-Za-z]+:)?URL(?:\s[^>]*)?>(?P<name>[^<]*)<")
 _OK_STATES = frozenset({"", "ok"})
 _MOST_NAMED = 10
 
 
 def claim(found: FoundFiles) -> Sequence[Claim]:
-    """Claim the folders that hold an index of Harmony."""
+    """Claim the folders that hold an index of Harmony, or images that lost theirs."""
     indices: defaultdict[str, list[str]] = defaultdict(list)
+    named = {path.rpartition("/")[0] for path in found.files if _is_image(path.rpartition("/")[2])}
     for path in found.files:
         folder, _, name = path.rpartition("/")
-        if name.lower() in _INDEX_NAMES and _is_index(found, path):
+        if name.lower() in _INDEX_NAMES and (folder in named or _is_index(found, path)):
             indices[folder].append(path)
-    return [_claim(found, folder, paths) for folder, paths in indices.items()]
+    claims = [_claim(found, folder, paths) for folder, paths in indices.items()]
+    return claims if _is_columbus(found) else [*claims, *orphans(found, claims, _is_image)]
 
 
 def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Settings) -> Manifest:
@@ -59,8 +67,11 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     Raises
     ------
     RegistrationError, SourceFileError
-        If the index cannot be read or is of no known version.
+        If the index is missing, cannot be read or is of no known version.
     """
+    if is_tiff_name(claim.entry):
+        remedy = "--pattern harmony or --microscope bioformats"
+        raise lost_index(claim, "Harmony (Operetta, Opera Phenix)", "Index.idx.xml", remedy)
     index = read_index(found.folder / claim.entry)
     problems = [*_plate_problems(claim, index), *_state_problems(found, claim, index)]
     named = {joined(claim.root, image.url) for image in index.images}
@@ -88,6 +99,15 @@ def _is_index(found: FoundFiles, path: str) -> bool:
     # A name of its own is enough: what is wrong with the file, reading it tells.
     is_own_name = path.lower().endswith(".idx.xml")
     return is_own_name or is_harmony_index(read_head(found.folder / path))
+
+
+def _is_image(name: str) -> bool:
+    return _IMAGE_NAME.fullmatch(name) is not None
+
+
+def _is_columbus(found: FoundFiles) -> bool:
+    """Tell whether an index of Columbus, which Bio-Formats reads, may name the images."""
+    return any(path.lower().endswith(_COLUMBUS) for path in found.files)
 
 
 def _claim(found: FoundFiles, folder: str, indices: list[str]) -> Claim:

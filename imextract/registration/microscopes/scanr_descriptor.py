@@ -61,10 +61,15 @@ def read_descriptor(path: Path) -> ScanrDescriptor:
     Raises
     ------
     RegistrationError
-        If it is no XML, or counts make no sense.
+        If it is no XML, has no value of LabVIEW, or counts make no sense.
     """
     reading = _Reading(path)
     visit_xml(path, reading, encoding=_encoding(path.read_bytes()))
+    if not reading.has_values:
+        raise RegistrationError(
+            f"{path}: expected the descriptor of a ScanR, got XML without a value of LabVIEW; copy "
+            "the file again from the microscope, or remove it to go by the names of the images"
+        )
     return reading.descriptor()
 
 
@@ -101,6 +106,11 @@ class _Reading:
         self._wells: list[str] = []
         self._positions: list[float] = []
         self._channels: list[ScanrChannel] = []
+
+    @property
+    def has_values(self) -> bool:
+        """Whether anything was read that a descriptor has."""
+        return bool(self._values or self._wells or self._positions)
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:  # noqa: ARG002
         """Open an element."""

@@ -277,7 +277,7 @@ def test_a_well_outside_the_plate_forbids_registering(tmp_path: Path) -> None:
 
 def test_a_damaged_htd_is_an_error_and_no_guess(tmp_path: Path) -> None:
     entry = simulate(tmp_path, "imagexpress", PlateLayout(height=32, width=32)).entry
-    entry.write_bytes(b"")
+    entry.write_bytes(b"damaged")
     shutil.copytree(tmp_path, tmp_path / "other")
     simulate(tmp_path / "sound", "imagexpress", PlateLayout(plate="S", height=32, width=32))
 
