@@ -16,7 +16,7 @@ def project_maximum(planes: Iterable[PixelArray]) -> PixelArray:
     Parameters
     ----------
     planes
-        At least one plane; all of one shape and type. Held one at a time.
+        At least one plane; all of one shape and type. Few are held at a time.
 
     Returns
     -------
@@ -28,12 +28,13 @@ def project_maximum(planes: Iterable[PixelArray]) -> PixelArray:
         If the planes differ in shape or type.
     """
     rest = iter(planes)
-    brightest = next(rest).copy()
+    brightest = next(rest)
     for plane in rest:
         if plane.shape != brightest.shape or plane.dtype != brightest.dtype:
             raise PlaneMismatchError(
                 f"cannot project planes that differ: {brightest.shape} {brightest.dtype} "
                 f"and {plane.shape} {plane.dtype}"
             )
-        np.maximum(brightest, plane, out=brightest)
+        # Not in place: a single plane is given on as it is, without a copy.
+        brightest = np.maximum(brightest, plane)
     return brightest

@@ -100,7 +100,12 @@ class TiffReader:
                 f"the file has series 0 with {count} planes; register the folder again"
             )
         page, sample = divmod(ref.plane, self._samples)
-        plane: PixelArray = self._page(page)[sample].copy()
+        plane: PixelArray
+        if self._samples == 1:
+            # Nobody else holds it: no copy is needed.
+            (plane,) = self._decode(page)
+        else:
+            plane = self._page(page)[sample].copy()
         return plane
 
     def prefetch(self, ref: PlaneRef) -> None:

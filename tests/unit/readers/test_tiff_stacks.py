@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imextract.errors import PlaneNotFoundError, SourceFileError
@@ -25,7 +26,7 @@ def test_every_plane_is_read(stack: Path) -> None:
         assert reader.structure[0].plane_count == 5
         for index in (4, 0, 3, 1, 2):
             read = reader.read_plane(PlaneRef(0, index))
-            assert read.flags.owndata
+            assert not np.shares_memory(read, reader.read_plane(PlaneRef(0, index)))
             assert read.dtype.isnative
             assert (read == planes[index]).all()
         with pytest.raises(PlaneNotFoundError):
