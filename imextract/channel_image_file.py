@@ -14,7 +14,7 @@ from imextract.database.planes import (
 )
 from imextract.errors import PlaneMismatchError, PlaneNotFoundError
 from imextract.planes import PixelArray
-from imextract.stored import ledger_values, load_plane, load_region, store_plane
+from imextract.stored import encode, ledger_values, load_plane, load_region
 from imextract.workplace import Workplace
 
 __all__ = ["ChannelImageFile"]
@@ -134,9 +134,10 @@ class ChannelImageFile:
                 f"plane {record.id} is {record.height} x {record.width} {record.dtype}; "
                 f"got an array of shape {pixels.shape} and type {pixels.dtype}"
             )
-        stored = store_plane(self._workplace.store, record, pixels, compression, "")
+        encoded = encode(record, pixels, compression, "")
+        self._workplace.store.put(encoded.stored.location, encoded.content)
         with self._workplace.database.transaction() as session:
-            values = ledger_values(stored) | {"is_suspect": True}
+            values = ledger_values(encoded.stored) | {"is_suspect": True}
             update_planes(session, [{"id": record.id, **values}])
             self.record = read_planes(session, [record.id])[0]
 

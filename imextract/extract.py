@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
@@ -22,9 +22,11 @@ from imextract.errors import (
     SourceFileError,
 )
 from imextract.journal import Journal
+from imextract.planes import PixelArray
 from imextract.sources import SourceReader
 from imextract.store import FolderStore
-from imextract.stored import StoredPlane, adopt_plane, ledger_values, store_plane
+from imextract.stored import EncodedPlane, StoredPlane, adopt_plane, encode, ledger_values
+from imextract.write_behind import WriteBehind
 
 __all__ = ["extract_batch"]
 
@@ -137,26 +139,43 @@ def _extract_all(
         entries = {source.entry_id for plane in planes for source in plane.sources}
         data_sets = data_sets_of_entries(session, sorted(entries))
     stamps = {entry_id: data_set.stamp for entry_id, data_set in data_sets.items()}
-    with SourceReader(data_sets, settings) as reader:
-        for plane, following in _with_next(planes):
-            stamp = ",".join(stamps[source.entry_id] for source in plane.sources)
-            found = None if assume_clean_state else adopt_plane(store, plane, stamp)
-            if found is not None:
-                tally.already_there += 1
-                tally.changes.append(_extracted(plane, found))
-                continue
-            try:
-                pixels = reader.read(plane)
-            except _PLANE_ERRORS as error:
-                _record_failure(plane, error, tally)
-                continue
-            if following is not None:
-                reader.prefetch(following)
-            stored = store_plane(store, plane, pixels, compression, stamp)
-            tally.extracted += 1
-            tally.bytes_in += pixels.nbytes
-            tally.bytes_out += stored.stored_bytes
-            tally.changes.append(_extracted(plane, stored))
+    with SourceReader(data_sets, settings) as reader, WriteBehind(store) as writer:
+        try:
+            for plane, following in _with_next(planes):
+                stamp = ",".join(stamps[source.entry_id] for source in plane.sources)
+                found = None if assume_clean_state else adopt_plane(store, plane, stamp)
+                if found is not None:
+                    tally.already_there += 1
+                    tally.changes.append(_extracted(plane, found))
+                    continue
+                pixels = _read(reader, plane, following, tally)
+                if pixels is not None:
+                    encoded = encode(plane, pixels, compression, stamp)
+                    _count(writer.add(plane, encoded), tally)
+        finally:
+            _count(writer.rest(), tally)
+
+
+def _read(
+    reader: SourceReader, plane: PlaneRecord, following: PlaneRecord | None, tally: _Tally
+) -> PixelArray | None:
+    """Read a plane; None if it cannot be read, which is recorded."""
+    try:
+        pixels = reader.read(plane)
+    except _PLANE_ERRORS as error:
+        _record_failure(plane, error, tally)
+        return None
+    if following is not None:
+        reader.prefetch(following)
+    return pixels
+
+
+def _count(stored: Iterable[tuple[PlaneRecord, EncodedPlane]], tally: _Tally) -> None:
+    for plane, encoded in stored:
+        tally.extracted += 1
+        tally.bytes_in += encoded.pixel_bytes
+        tally.bytes_out += len(encoded.content)
+        tally.changes.append(_extracted(plane, encoded.stored))
 
 
 def _with_next(planes: list[PlaneRecord]) -> Iterator[tuple[PlaneRecord, PlaneRecord | None]]:

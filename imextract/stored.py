@@ -14,12 +14,13 @@ from imextract.planes import PixelArray
 from imextract.store import FolderStore
 
 __all__ = [
+    "EncodedPlane",
     "StoredPlane",
     "adopt_plane",
+    "encode",
     "ledger_values",
     "load_plane",
     "load_region",
-    "store_plane",
 ]
 
 
@@ -35,14 +36,19 @@ class StoredPlane:
     is_suspect: bool
 
 
-def store_plane(
-    store: FolderStore,
-    plane: PlaneRecord,
-    pixels: PixelArray,
-    compression: CompressionName,
-    source_stamp: str,
-) -> StoredPlane:
-    """Compress a plane and put it durably in its place.
+@dataclass(frozen=True, slots=True)
+class EncodedPlane:
+    """A plane as it is to be stored, and what the ledger will keep of it."""
+
+    content: bytes
+    pixel_bytes: int
+    stored: StoredPlane
+
+
+def encode(
+    plane: PlaneRecord, pixels: PixelArray, compression: CompressionName, source_stamp: str
+) -> EncodedPlane:
+    """Compress a plane into the file that is to be stored.
 
     Parameters
     ----------
@@ -53,22 +59,20 @@ def store_plane(
     Raises
     ------
     StorageError
-        If it cannot be written.
+        If it cannot be built.
     """
     checksum = checksum_of_pixels(pixels)
-    content = encode_plane(
-        pixels, plane_attributes(plane, checksum, compression, source_stamp), compression
-    )
-    location = plane_location(plane.storage_key, plane.id)
-    store.put(location, content)
-    return StoredPlane(
-        location=location,
+    attributes = plane_attributes(plane, checksum, compression, source_stamp)
+    content = encode_plane(pixels, attributes, compression)
+    stored = StoredPlane(
+        location=plane_location(plane.storage_key, plane.id),
         compression=compression,
         checksum=checksum,
         stored_bytes=len(content),
         stored_checksum=checksum_of_bytes(content),
         is_suspect=is_constant(pixels),
     )
+    return EncodedPlane(content, pixels.nbytes, stored)
 
 
 def adopt_plane(store: FolderStore, plane: PlaneRecord, source_stamp: str) -> StoredPlane | None:

@@ -1,0 +1,70 @@
+"""What extraction must not do, counted rather than timed."""
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import Engine
+
+from imextract.batches import ImextractBatchArguments
+from imextract.chunks import ChunkLayout, encode_chunks
+from imextract.compression import PRESETS
+from imextract.planes import PlaneRef
+from imextract.projection import project_maximum
+from imextract.readers.tiff import TiffReader
+from tests.experiments import make_experiment
+
+MEGABYTE = 2**20
+
+
+@pytest.fixture
+def large_plane(tmp_path: Path) -> Path:
+    path = tmp_path / "plane.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).integers(0, 4000, (2048, 2048), np.uint16))
+    return path
+
+
+def test_a_plane_is_read_into_one_array(large_plane: Path) -> None:
+    with TiffReader(large_plane) as reader:
+        tracemalloc.start()
+        try:
+            pixels = project_maximum([reader.read_plane(PlaneRef(0, 0))])
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert pixels.nbytes == 8 * MEGABYTE
+    assert peak < 9 * MEGABYTE
+
+
+def test_a_plane_is_compressed_through_one_other_array(large_plane: Path) -> None:
+    pixels = tifffile.imread(large_plane)
+    tracemalloc.start()
+    try:
+        for _ in encode_chunks(pixels, ChunkLayout.of(2048, 2048), PRESETS["zstd"]):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 9 * MEGABYTE
+
+
+def test_a_job_writes_to_the_ledger_twice(tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path, sites=8)
+    extractor = experiment.extractor
+    (batch,) = extractor.create_run_batches(ImextractBatchArguments())
+    commits = []
+
+    def count(connection: Connection) -> None:
+        if connection.get_execution_options().get("sqlite_begin") != "DEFERRED":
+            commits.append(connection)
+
+    event.listen(Engine, "commit", count)
+    try:
+        assert extractor.run_job(batch).extracted == 32
+    finally:
+        event.remove(Engine, "commit", count)
+    # That it begins, and what it has done.
+    assert len(commits) == 2
