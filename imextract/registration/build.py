@@ -3,11 +3,13 @@
 import filecmp
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError, SourceFileError
 from imextract.registration.checks import check_manifest
+from imextract.registration.copies import copied_folders
 from imextract.registration.files import (
     FoundFiles,
     changes_since,
@@ -26,6 +28,8 @@ from imextract.registration.suffixes import is_likely_image, is_never_opened
 __all__ = ["ManifestOptions", "build_manifest"]
 
 logger = logging.getLogger(__name__)
+
+_MOST_NAMED = 5
 
 # Reads what no other type claims.
 _LAST = "bioformats"
@@ -65,9 +69,13 @@ def build_manifest(folder: Path, options: ManifestOptions, settings: Settings) -
             f"{folder}: nothing in it was written by microscope type {only!r}"
             f"{first_reasons(problems)}; leave --microscope out to find out what it is"
         )
-    manifests = list(_read(found, claims, options, settings, problems))
+    own = options
+    if only is None and len(claims) + _has_images(_unclaimed(found)) > 1:
+        # One name for several plates would make them one.
+        own = replace(options, plate=None)
+    manifests = list(_read(found, claims, own, settings, problems))
     if only is None:
-        manifests.extend(_read_rest(found, claims, options, settings, problems))
+        manifests.extend(_read_rest(found, claims, own, settings, problems))
     if not manifests:
         raise RegistrationError(_why_nothing(folder, claims, problems))
     manifest = merge_manifests(found.folder, manifests)
@@ -75,8 +83,10 @@ def build_manifest(folder: Path, options: ManifestOptions, settings: Settings) -
     _note_several_types(manifest, manifests)
     if options.layout is not None:
         manifest.sites = lay_out(manifest.sites, options.layout, options.rows, options.columns)
+    manifest.problems.extend(_several_plates(manifest, options.plate))
     manifest.problems.extend(check_manifest(manifest))
     manifest.problems.extend(names_alike(found))
+    manifest.problems.extend(copied_folders(found, [one.entry.path for one in manifest.data_sets]))
     manifest.problems.extend(changes_since(found))
     return manifest
 
@@ -199,9 +209,7 @@ def _read_rest(
     rest = _unclaimed(found)
     if not rest.files:
         return
-    if claims and not any(
-        is_likely_image(path) and not is_never_opened(path) for path in rest.files
-    ):
+    if claims and not _has_images(rest):
         problems.append(_nobodys(list(rest.files)))
         return
     try:
@@ -211,6 +219,22 @@ def _read_rest(
         if not claims:
             raise
         problems.append(_nobodys(list(rest.files), f" ({error})"))
+
+
+def _has_images(found: FoundFiles) -> bool:
+    return any(is_likely_image(path) and not is_never_opened(path) for path in found.files)
+
+
+def _several_plates(manifest: Manifest, name: str | None) -> Iterator[Problem]:
+    """Refuse a name of the user that does not become that of all planes."""
+    plates = sorted({key.plate for key in manifest.sites})
+    if name is not None and plates != [name]:
+        text = (
+            f"--plate {name} is the name of one plate, but the folder holds several, or tells of "
+            f"{', '.join(map(repr, plates[:_MOST_NAMED]))}: leave it out, or register the folder "
+            "of each plate by itself"
+        )
+        yield Problem("error", None, text)
 
 
 def _nobodys(paths: list[str], reason: str = "") -> Problem:

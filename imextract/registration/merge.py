@@ -1,13 +1,22 @@
 """Several manifests of one folder made one."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from imextract.registration.channels import add_channels
-from imextract.registration.manifest import Manifest, ManifestRow, RowGroup
+from imextract.registration.manifest import Manifest, ManifestRow, Problem, RowGroup
+from imextract.registration.plate_twice import plate_in_two_folders
 
 __all__ = ["merge_manifests"]
+
+Acquisition: TypeAlias = tuple[str, str]
+"""Names of a plate and of an acquisition of it."""
+
+# Types that give images without a plate the name of the registered folder.
+_NAMELESS = frozenset({"bioformats", "ometiff"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +24,7 @@ class _Renamed(RowGroup):
     """Rows whose acquisition goes by another name."""
 
     group: RowGroup
-    names: dict[tuple[str, str], str]
+    names: dict[Acquisition, str]
 
     def rows(self) -> Iterator[ManifestRow]:
         for row in self.group.rows():
@@ -24,7 +33,7 @@ class _Renamed(RowGroup):
 
 
 def merge_manifests(folder: Path, manifests: Sequence[Manifest]) -> Manifest:
-    """Put manifests together; two acquisitions of a plate and a name are kept apart.
+    """Put manifests together; two acquisitions of a plate and a name are kept apart, and told.
 
     The second "acquisition_0" of a plate becomes "acquisition_1", the second
     of another name gets a number.
@@ -33,10 +42,12 @@ def merge_manifests(folder: Path, manifests: Sequence[Manifest]) -> Manifest:
         return manifests[0]
     types = dict.fromkeys(manifest.microscope_type for manifest in manifests)
     merged = Manifest(folder, " + ".join(types))
-    taken: set[tuple[str, str]] = set()
+    places: dict[Acquisition, str] = {}
     for manifest in manifests:
-        names = _distinct(sorted(_acquisitions(manifest)), taken)
-        taken.update((plate, name) for (plate, _), name in names.items())
+        own = sorted(_acquisitions(manifest))
+        names = _distinct(own, places.keys())
+        merged.problems.extend(_told_twice(manifest, own, names, places))
+        places.update(((plate, name), _place(manifest)) for (plate, _), name in names.items())
         merged.row_groups.extend(_Renamed(group, names) for group in manifest.row_groups)
         merged.metadata_sets.extend(
             (plate, names.get((plate, name), name), data_set)
@@ -50,19 +61,45 @@ def merge_manifests(folder: Path, manifests: Sequence[Manifest]) -> Manifest:
     return merged
 
 
-def _acquisitions(manifest: Manifest) -> set[tuple[str, str]]:
+def _acquisitions(manifest: Manifest) -> set[Acquisition]:
     return {(row.site.plate, row.acquisition) for row in manifest.rows()}
 
 
 def _distinct(
-    acquisitions: Sequence[tuple[str, str]], taken: set[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
-    names: dict[tuple[str, str], str] = {}
+    acquisitions: Sequence[Acquisition], taken: Collection[Acquisition]
+) -> dict[Acquisition, str]:
+    names: dict[Acquisition, str] = {}
     for plate, name in acquisitions:
-        used = taken | {(plate, other) for (_, other) in names.items()}
+        used = set(taken) | {(plate, other) for (_, other) in names.items()}
         stem, number, candidate = name.removesuffix("_0"), 0, name
         while (plate, candidate) in used:
             number += 1
             candidate = f"{stem}_{number}"
         names[plate, name] = candidate
     return names
+
+
+def _told_twice(
+    manifest: Manifest,
+    own: Sequence[Acquisition],
+    names: Mapping[Acquisition, str],
+    places: Mapping[Acquisition, str],
+) -> Iterator[Problem]:
+    """Name acquisitions that lie in two folders: nobody knows whether of one plate or of two."""
+    for plate, name in own:
+        if (plate, name) not in places:
+            continue
+        is_nameless = plate == manifest.folder.name and manifest.microscope_type in _NAMELESS
+        yield plate_in_two_folders(
+            plate,
+            places[plate, name],
+            _place(manifest),
+            f"both as acquisition {name!r}, the second kept apart as {names[plate, name]!r}",
+            "warning" if is_nameless else "error",
+        )
+
+
+def _place(manifest: Manifest) -> str:
+    """Give the folder that holds all images of a manifest; of one image, that."""
+    images = [data_set.entry.path for data_set in manifest.data_sets]
+    return os.path.commonpath(images) or "." if images else "."

@@ -15,7 +15,7 @@ class ManifestOptions:
     ----------
     plate
         Name of the plate; the plate's own name or the folder's by default.
-        Where the folder holds several plates, it goes before their own names.
+        It is an error where the folder holds several plates.
     acquisition
         Name of the acquisition; its own name or "acquisition_0" by default.
         Where a plate has several, it goes before their own names.

@@ -1,15 +1,16 @@
 """Which site of which well each image is: OME's plates, made free of collisions."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from imextract.registration.manifest import Problem, SiteKey
 from imextract.registration.ome import Ome, OmeImage, OmePlate, OmeWell, OmeWellSample
 from imextract.registration.options import ManifestOptions
+from imextract.registration.plate_twice import plate_in_two_folders
 from imextract.registration.wells import well_name
 
-__all__ = ["Place", "Placement"]
+__all__ = ["Place", "Placement", "wells_in_two_folders"]
 
 _DEFAULT_WELL = "A01"
 
@@ -164,3 +165,33 @@ def _imaged_samples(plate: OmePlate, images: set[str]) -> Iterator[tuple[OmeWell
             if sample.image_id in images and sample.image_id not in seen:
                 seen.add(sample.image_id)
                 yield well, sample
+
+
+def wells_in_two_folders(
+    placed: Iterable[tuple[str, Ome, dict[str, Place]]],
+) -> Iterator[Problem]:
+    """Name plates of which two folders hold the same wells: two of a name, or one imaged twice.
+
+    Parameters
+    ----------
+    placed
+        Of each data set: its entry, its metadata and the places of its images.
+    """
+    folders: dict[tuple[str, str, str], str] = {}
+    shared: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for entry, ome, places in placed:
+        folder = entry.rpartition("/")[0] or "."
+        samples = [
+            pair for plate in _imaged_plates(ome) for pair in _imaged_samples(plate, {*places})
+        ]
+        own = [places[str(sample.image_id)] for _, sample in samples]
+        for well in sorted({(one.site.plate, one.site.well, one.acquisition) for one in own}):
+            before = folders.setdefault(well, folder)
+            if before != folder:
+                shared[well[0], before, folder].append(well[1])
+    for (plate, before, folder), wells in shared.items():
+        detail = (
+            f"and {len(wells)} wells, such as {wells[0]}, are in both, so that images of one would "
+            "be more sites of the other"
+        )
+        yield plate_in_two_folders(plate, before, folder, detail, "error")

@@ -26,7 +26,7 @@ from imextract.registration.microscopes.operetta_orientation import (
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.options import ManifestOptions
-from imextract.registration.placement import Place, Placement
+from imextract.registration.placement import Place, Placement, wells_in_two_folders
 
 __all__ = ["claim", "read"]
 
@@ -97,6 +97,10 @@ def read(
     placement = Placement(options, found.name)
     places = placement.place([one.ome for one in opened])
     manifest.problems.extend(placement.problems)
+    placed = [(one.data_set.entry.path, one.ome) for one in opened]
+    manifest.problems.extend(
+        wells_in_two_folders((*pair, place) for pair, place in zip(placed, places, strict=True))
+    )
     sites: dict[SiteKey, SitePosition] = {}
     for one, place_of in zip(opened, places, strict=True):
         _add_images(manifest, sites, one, place_of, options.cycle)

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 from imextract.config import Settings
@@ -184,7 +185,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         found,
         "imagexpress",
         _planes(plate, htd, images, facts, channels),
-        acquisition=None,
+        acquisition=_acquisition_name(found, claim),
         options=options,
         settings=settings,
         channels=channels,
@@ -215,8 +216,17 @@ def _plate_name(found: FoundFiles, claim: Claim) -> str:
     if name is None:
         return claim.entry.rpartition("/")[2][: -len(".htd")]
     folder = found.folder / claim.root
-    is_of_database = folder.name.isdigit() and _DATE.fullmatch(folder.parent.name)
-    return name.plate if is_of_database else folder.name or name.plate
+    return name.plate if _is_of_database(folder) else folder.name or name.plate
+
+
+def _acquisition_name(found: FoundFiles, claim: Claim) -> str | None:
+    """Name the acquisition as the database does that keeps a plate once for each."""
+    folder = found.folder / claim.root
+    return f"{folder.parent.name}_{folder.name}" if _is_of_database(folder) else None
+
+
+def _is_of_database(folder: Path) -> bool:
+    return folder.name.isdigit() and _DATE.fullmatch(folder.parent.name) is not None
 
 
 def _planes(

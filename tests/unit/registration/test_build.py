@@ -99,23 +99,49 @@ def test_types_in_one_tree_are_all_registered_and_told(tmp_path: Path) -> None:
     made = build(tmp_path)
     assert made.microscope_type == "toy + doll"
     assert len(list(made.rows())) == 4
-    assert "several microscope types: toy, doll" in warnings(made)[0][1]
+    assert any("several microscope types: toy, doll" in text for _, text in warnings(made))
     only = build(tmp_path, microscope="doll")
     assert {row.source_file for row in only.rows()} == {"two/a.tif", "two/b.tif"}
 
 
-def test_acquisitions_of_one_plate_are_kept_apart(tmp_path: Path) -> None:
+def test_a_plate_in_two_folders_is_an_error_that_names_both(tmp_path: Path) -> None:
     plate(tmp_path / "one")
-    plate(tmp_path / "two")
+    plate(tmp_path / "two", names=("a.tif", "b.tif", "c.tif"))
     made = build(tmp_path)
     assert [(row.acquisition, row.source_file) for row in made.rows()] == [
         ("acquisition_0", "one/a.tif"),
         ("acquisition_0", "one/b.tif"),
         ("acquisition_1", "two/a.tif"),
         ("acquisition_1", "two/b.tif"),
+        ("acquisition_1", "two/c.tif"),
     ]
-    assert len(made.sites) == 2
-    assert made.problems == []
+    (problem,) = made.problems
+    assert (problem.severity, problem.file) == ("error", "two")
+    assert "plate 'P' is in one and in two, both as acquisition 'acquisition_0'" in problem.text
+
+
+def test_a_copy_of_a_plate_is_told_whatever_its_name(tmp_path: Path) -> None:
+    plate(tmp_path / "screen" / "one")
+    shutil.copytree(tmp_path / "screen" / "one", tmp_path / "screen" / "copies" / "uno")
+    told = dict(warnings(build(tmp_path / "screen")))
+    assert "copy of one: its 3 files" in told["copies/uno"]
+
+
+def test_folders_of_the_same_names_and_sizes_are_no_copies(tmp_path: Path) -> None:
+    plate(tmp_path / "one")
+    plate(tmp_path / "two")
+    write_tiff(tmp_path / "two" / "a.tif", noise(6, 8, seed=7))
+    assert not [text for _, text in warnings(build(tmp_path)) if "copy" in text]
+
+
+def test_one_name_for_several_plates_is_refused(tmp_path: Path) -> None:
+    plate(tmp_path / "one")
+    plate(tmp_path / "two", "doll")
+    made = build(tmp_path, plate="Q")
+    assert {key.plate for key in made.sites} == {"P"}
+    errors = [problem.text for problem in made.problems if problem.severity == "error"]
+    assert any(text.startswith("--plate Q is the name of one plate") for text in errors)
+    assert {key.plate for key in build(tmp_path / "one", plate="Q").sites} == {"Q"}
 
 
 def test_a_claim_that_cannot_be_read_is_an_error_and_others_go_on(tmp_path: Path) -> None:

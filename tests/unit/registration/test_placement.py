@@ -8,7 +8,7 @@ from imextract.registration.ome import (
     OmeWellSample,
 )
 from imextract.registration.options import ManifestOptions
-from imextract.registration.placement import Place, Placement
+from imextract.registration.placement import Place, Placement, wells_in_two_folders
 
 
 def images(count: int) -> tuple[OmeImage, ...]:
@@ -129,3 +129,23 @@ def test_the_names_given_go_before_those_of_several_plates_and_acquisitions() ->
         ("mine_P", "today_acquisition_1"),
         ("mine_Q", "today"),
     ]
+
+
+def test_a_well_in_two_folders_is_an_error_and_in_two_files_of_one_is_not() -> None:
+    def well(row: int) -> Ome:
+        return Ome(images(1), (plate("P", {(row, 0): [0]}),))
+
+    sets = {"one/a.flex": well(0), "one/b.flex": well(0), "two/c.flex": well(1)}
+    placed = list(zip(sets, sets.values(), place(*sets.values()), strict=True))
+    assert list(wells_in_two_folders(placed)) == []
+    sets["three/d.flex"] = well(1)
+    placed = list(zip(sets, sets.values(), place(*sets.values()), strict=True))
+    (problem,) = wells_in_two_folders(placed)
+    assert (problem.severity, problem.file) == ("error", "three")
+    assert "plate 'P' is in two and in three, and 1 wells, such as B01" in problem.text
+
+
+def test_images_without_a_plate_may_lie_in_any_folders() -> None:
+    sets = {"one/a.nd2": Ome(images(2)), "two/b.nd2": Ome(images(2))}
+    placed = zip(sets, sets.values(), place(*sets.values()), strict=True)
+    assert list(wells_in_two_folders(placed)) == []
