@@ -3,6 +3,7 @@
 from time import perf_counter
 
 from prefect import flow
+from prefect.runtime import flow_run
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.cluster import WorkerSize, api_for_workers, connect, runner_settings
@@ -12,6 +13,8 @@ from flows.retry import is_retry
 from flows.waves import Harvest, extract_wave
 from imextract.batches import ImextractBatchArguments
 from imextract.compression import CompressionName
+from imextract.extractor import ImageExtractor
+from tasks.claim import claim
 from tasks.collect import collect
 from tasks.init import ask_ledger, init
 
@@ -63,19 +66,24 @@ def imextract(
         compression=compression,
         workers=size.workers,
     )
-    batches = init(experiment_id, arguments)
-    harvest = Harvest(jobs=len(batches))
-    if batches:
-        settings = runner_settings(cluster, size.at_most(len(batches)))
-        with api_for_workers(), DaskTaskRunner(**settings) as runner:
-            connect(runner)
-            for _ in range(MAX_WAVES):
-                show_progress(experiment_id, extract_wave(runner, batches, harvest))
-                batches = ask_ledger(experiment_id, batches)
-                if not batches:
-                    break
-    outcome = collect(experiment_id, arguments)
+    with ImageExtractor(experiment_id).keep(claim(experiment_id, _purpose())) as lease:
+        batches = init(lease, arguments)
+        harvest = Harvest(jobs=len(batches))
+        if batches:
+            settings = runner_settings(cluster, size.at_most(len(batches)))
+            with api_for_workers(), DaskTaskRunner(**settings) as runner:
+                connect(runner)
+                for _ in range(MAX_WAVES):
+                    show_progress(experiment_id, extract_wave(runner, batches, harvest))
+                    batches = ask_ledger(experiment_id, batches)
+                    if not batches:
+                        break
+        outcome = collect(lease, arguments)
     summary = summarise(harvest, outcome, perf_counter() - start)
     publish(experiment_id, summary, harvest, outcome)
     require_all(experiment_id, outcome, harvest)
     return summary
+
+
+def _purpose() -> str:
+    return f"flow run {flow_run.name} ({flow_run.id})"

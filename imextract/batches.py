@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from imextract.compression import CompressionName
+from imextract.lease import Lease
 
 __all__ = [
     "BatchResult",
@@ -45,11 +46,16 @@ class ImextractBatchArguments(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RunBatch:
-    """One run job: extract the planes of a batch. `job` counts from 1."""
+    """One run job: extract the planes of a batch. `job` counts from 1.
+
+    `lease` is that of the run which the job is a part of; None for a job that
+    is run by itself.
+    """
 
     experiment_id: int
     batch_id: int
     job: int
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True)

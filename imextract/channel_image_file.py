@@ -5,14 +5,17 @@ from typing import Self
 
 from imextract.compression import CompressionName
 from imextract.config import Settings
+from imextract.database.experiments import get_experiment
 from imextract.database.planes import (
     PlaneFilter,
     PlaneRecord,
     find_planes,
     read_planes,
     update_planes,
+    without_originals,
 )
-from imextract.errors import PlaneMismatchError, PlaneNotFoundError
+from imextract.errors import ConfigError, PlaneMismatchError, PlaneNotFoundError
+from imextract.lease import Lease, hold_lease, require_lease
 from imextract.planes import PixelArray
 from imextract.stored import encode, ledger_values, load_plane, load_region
 from imextract.workplace import Workplace
@@ -125,8 +128,10 @@ class ChannelImageFile:
         Raises
         ------
         PlaneMismatchError
-            If shape or type are not those of the plane.
-        StorageError, LedgerError
+            If shape or type are not those of the plane, or it is absent.
+        ConfigError
+            If an original of the plane is deleted: what is stored is the only copy.
+        ExperimentBusyError, StorageError, LedgerError
         """
         record = self.record
         if pixels.shape != (record.height, record.width) or pixels.dtype.name != record.dtype:
@@ -134,12 +139,34 @@ class ChannelImageFile:
                 f"plane {record.id} is {record.height} x {record.width} {record.dtype}; "
                 f"got an array of shape {pixels.shape} and type {pixels.dtype}"
             )
-        encoded = encode(record, pixels, compression, "")
-        self._workplace.store.put(encoded.stored.location, encoded.content)
+        database = self._workplace.database
+        with hold_lease(database, record.experiment_id, "put") as lease:
+            self._hold_originals(lease)
+            encoded = encode(self.record, pixels, compression, "")
+            self._workplace.store.put(encoded.stored.location, encoded.content)
+            with database.transaction() as session:
+                require_lease(session, lease)
+                values = ledger_values(encoded.stored) | {"is_suspect": True}
+                update_planes(session, [{"id": record.id, **values}])
+                self.record = read_planes(session, [record.id])[0]
+
+    def _hold_originals(self, lease: Lease) -> None:
+        """Keep the originals from deletion before what is stored is replaced."""
         with self._workplace.database.transaction() as session:
-            values = ledger_values(encoded.stored) | {"is_suspect": True}
-            update_planes(session, [{"id": record.id, **values}])
-            self.record = read_planes(session, [record.id])[0]
+            get_experiment(session, lease.experiment_id, locks=True)
+            require_lease(session, lease)
+            (self.record,) = read_planes(session, [self.record.id])
+            if self.record.state == "absent":
+                raise PlaneMismatchError(
+                    f"plane {self.record.id} is absent: it has no place in any microscope file; "
+                    "register the folder again when its file is there"
+                )
+            if without_originals(session, [self.record.id]):
+                raise ConfigError(
+                    f"plane {self.record.id}: what is stored is the only copy, because its "
+                    "original is deleted; keep other pixels elsewhere"
+                )
+            update_planes(session, [{"id": self.record.id, "is_suspect": True}])
 
     @property
     def checksum(self) -> str | None:

@@ -4,11 +4,11 @@ import logging
 from itertools import islice
 
 from imextract.batches import CollectBatch, CollectResult
+from imextract.cleanup import remove_discarded
 from imextract.database.batches import begin_run, end_run, get_batch
 from imextract.database.experiments import (
     count_kept_files,
     count_states,
-    get_experiment,
     sum_stored,
 )
 from imextract.database.planes import PlaneFilter, find_planes
@@ -16,6 +16,7 @@ from imextract.database.session import Database
 from imextract.deletion import Deletion, delete_originals
 from imextract.errors import ConfigError
 from imextract.journal import Journal
+from imextract.lease import Lease, require_lease
 from imextract.plan import requeue_missing
 from imextract.store import FolderStore
 
@@ -27,21 +28,21 @@ _MOST_NAMED = 50
 
 
 def collect_experiment(
-    database: Database, store: FolderStore, batch: CollectBatch
+    database: Database, store: FolderStore, batch: CollectBatch, lease: Lease
 ) -> CollectResult:
     """Check that stored planes are there, count all, delete originals if asked.
 
     Raises
     ------
-    UnknownExperimentError, LedgerError, StorageError
+    UnknownExperimentError, ExperimentBusyError, LedgerError, StorageError
     ConfigError
         If there is no such collect job.
     """
     with Journal() as journal:
-        run_id = _begin(database, batch)
+        run_id = _begin(database, batch, lease)
         error: str | None = "interrupted"
         try:
-            result = _collect(database, store, batch)
+            result = _collect(database, store, batch, lease)
             error = None
         except BaseException as failure:
             error = str(failure) or type(failure).__name__
@@ -53,9 +54,9 @@ def collect_experiment(
     return result
 
 
-def _begin(database: Database, batch: CollectBatch) -> int:
+def _begin(database: Database, batch: CollectBatch, lease: Lease) -> int:
     with database.transaction() as session:
-        get_experiment(session, batch.experiment_id)
+        require_lease(session, lease)
         row = get_batch(session, batch.batch_id)
         if row is None or row.phase != "collect" or row.experiment_id != batch.experiment_id:
             raise ConfigError(
@@ -65,14 +66,17 @@ def _begin(database: Database, batch: CollectBatch) -> int:
         return begin_run(session, batch.batch_id)
 
 
-def _collect(database: Database, store: FolderStore, batch: CollectBatch) -> CollectResult:
-    lost = requeue_missing(database, store, batch.experiment_id)
+def _collect(
+    database: Database, store: FolderStore, batch: CollectBatch, lease: Lease
+) -> CollectResult:
+    remove_discarded(database, store, lease)
+    lost = requeue_missing(database, store, lease)
     swept = store.sweep()
     if swept:
         logger.info("%d files of killed writers tidied away", swept)
     deletion = Deletion()
     if batch.delete:
-        deletion = delete_originals(database, store, batch.experiment_id)
+        deletion = delete_originals(database, store, lease)
     if lost:
         deletion.notes.insert(0, f"{lost} stored planes are missing; run again to extract them")
     result = _result(database, batch.experiment_id, deletion)

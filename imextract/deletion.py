@@ -20,6 +20,7 @@ from imextract.database.files import (
 from imextract.database.planes import PlaneRecord, planes_of_entry, read_planes
 from imextract.database.session import Database
 from imextract.errors import DamagedPlaneError, StorageError
+from imextract.lease import Lease, require_lease
 from imextract.originals import why_unsafe
 from imextract.store import FolderStore
 from imextract.stored import load_plane
@@ -45,7 +46,7 @@ class Deletion:
             self.notes.append(f"kept: {what}")
 
 
-def delete_originals(database: Database, store: FolderStore, experiment_id: int) -> Deletion:
+def delete_originals(database: Database, store: FolderStore, lease: Lease) -> Deletion:
     """Delete the microscope files whose every plane is proven to be stored.
 
     A file goes only when every plane that depends on it, of whichever
@@ -55,11 +56,11 @@ def delete_originals(database: Database, store: FolderStore, experiment_id: int)
 
     Raises
     ------
-    UnknownExperimentError, LedgerError, StorageError
+    ExperimentBusyError, LedgerError, StorageError
     """
     deletion = Deletion()
     with database.reading() as session:
-        acquisitions = list(acquisition_ids(session, experiment_id))
+        acquisitions = list(acquisition_ids(session, lease.experiment_id))
     for acquisition_id in acquisitions:
         with database.reading() as session:
             unfinished = unfinished_planes(session, acquisition_id)
@@ -68,12 +69,12 @@ def delete_originals(database: Database, store: FolderStore, experiment_id: int)
             deletion.keep(f"acquisition {acquisition_id}: {unfinished} planes are not extracted")
             continue
         for entry_id in entries:
-            _delete_if_proven(database, store, entry_id, deletion)
+            _delete_if_proven(database, store, lease, entry_id, deletion)
     return deletion
 
 
 def _delete_if_proven(
-    database: Database, store: FolderStore, entry_id: int, deletion: Deletion
+    database: Database, store: FolderStore, lease: Lease, entry_id: int, deletion: Deletion
 ) -> None:
     case = _Case.of(database, entry_id)
     if not case.doomed:
@@ -82,7 +83,7 @@ def _delete_if_proven(
     if reason is not None:
         deletion.keep(reason)
         return
-    if not _record_intent(database, case):
+    if not _record_intent(database, lease, case):
         deletion.keep(f"{case.data_set.entry.path}: its planes changed while they were proven")
         return
     for file in case.doomed:
@@ -132,11 +133,12 @@ def _unproven(store: FolderStore, case: _Case) -> Iterator[str]:
                 yield f"{name}: {error}"
 
 
-def _record_intent(database: Database, case: _Case) -> bool:
+def _record_intent(database: Database, lease: Lease, case: _Case) -> bool:
     """Record that the files are about to go, if all is still as it was proven."""
     with database.transaction() as session:
         for experiment_id in sorted({plane.experiment_id for plane in case.planes}):
             get_experiment(session, experiment_id, locks=True)
+        require_lease(session, lease)
         now = {plane.id: plane for plane in read_planes(session, [p.id for p in case.planes])}
         if any(now.get(plane.id) != plane for plane in case.planes):
             return False

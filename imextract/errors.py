@@ -6,6 +6,7 @@
     ├── ConfigError         (ValueError)   a setting, an argument, a parameter
     ├── RegistrationError   (ValueError)   a folder that cannot be registered
     ├── UnknownExperimentError (LookupError)
+    ├── ExperimentBusyError (OSError)      another run works on the experiment
     ├── SourceFileError     (OSError)      a microscope file cannot be read
     │   └── UnknownFormatError             no reader knows the format
     ├── PlaneNotFoundError  (LookupError)  a series or plane the file does not have
@@ -21,6 +22,7 @@ worker. The message says what, where, expected, got and the remedy.
 __all__ = [
     "ConfigError",
     "DamagedPlaneError",
+    "ExperimentBusyError",
     "ImextractError",
     "LedgerError",
     "PlaneMismatchError",
@@ -56,6 +58,10 @@ class RegistrationError(ImextractError, ValueError):
 
 class UnknownExperimentError(ImextractError, LookupError):
     """The database has no experiment of that id."""
+
+
+class ExperimentBusyError(ImextractError, OSError):
+    """Another run works on the experiment, or has taken it over."""
 
 
 class SourceFileError(ImextractError, OSError):

@@ -12,7 +12,7 @@ from imextract.compression import CompressionName
 from imextract.config import Settings
 from imextract.database.batches import begin_run, end_run, get_batch
 from imextract.database.files import data_sets_of_entries
-from imextract.database.planes import NOT_STORED, PlaneRecord, planes_of_batch, update_planes
+from imextract.database.planes import NOT_STORED, PlaneRecord, planes_of_batch, record_outcomes
 from imextract.database.session import Database
 from imextract.errors import (
     ConfigError,
@@ -22,6 +22,7 @@ from imextract.errors import (
     SourceFileError,
 )
 from imextract.journal import Journal
+from imextract.lease import Lease, require_lease
 from imextract.planes import PixelArray
 from imextract.sources import SourceReader
 from imextract.store import FolderStore
@@ -55,6 +56,7 @@ def extract_batch(
     store: FolderStore,
     settings: Settings,
     batch: RunBatch,
+    lease: Lease,
     assume_clean_state: bool = False,
 ) -> BatchResult:
     """Extract the planes of a batch that are not extracted yet.
@@ -74,11 +76,13 @@ def extract_batch(
         If something stood in the way that may pass; what was done is kept.
     ConfigError
         If there is no such batch.
+    ExperimentBusyError
+        If another run took over; what was done is then left to that one.
     """
     started = time.perf_counter()
     tally = _Tally()
     with Journal() as journal:
-        compression, planes, done_before, run_id = _begin(database, batch)
+        compression, planes, done_before, run_id = _begin(database, batch, lease)
         tally.already_there = done_before
         try:
             _extract_all(store, settings, compression, planes, assume_clean_state, database, tally)
@@ -86,11 +90,11 @@ def extract_batch(
             # Whatever stops the job, an interrupt too: what was done is kept.
             reason = str(error) or type(error).__name__
             logger.error("job %d stopped: %s", batch.job, reason)  # noqa: TRY400  its text is enough
-            _end(database, run_id, tally, journal, reason)
+            _end(database, batch, lease, run_id, tally, journal, reason)
             raise
         seconds = time.perf_counter() - started
         _log_end(batch, tally, seconds)
-        _end(database, run_id, tally, journal, None)
+        _end(database, batch, lease, run_id, tally, journal, None)
     return BatchResult(
         job=batch.job,
         planned=len(planes) + done_before,
@@ -105,9 +109,10 @@ def extract_batch(
 
 
 def _begin(
-    database: Database, batch: RunBatch
+    database: Database, batch: RunBatch, lease: Lease
 ) -> tuple[CompressionName, list[PlaneRecord], int, int]:
     with database.transaction() as session:
+        require_lease(session, lease)
         row = get_batch(session, batch.batch_id)
         if row is None or row.experiment_id != batch.experiment_id:
             raise ConfigError(
@@ -212,10 +217,17 @@ def _log_end(batch: RunBatch, tally: _Tally, seconds: float) -> None:
 
 
 def _end(
-    database: Database, run_id: int, tally: _Tally, journal: Journal, error: str | None
+    database: Database,
+    batch: RunBatch,
+    lease: Lease,
+    run_id: int,
+    tally: _Tally,
+    journal: Journal,
+    error: str | None,
 ) -> None:
     with database.transaction() as session:
-        update_planes(session, tally.changes)
+        require_lease(session, lease)
+        record_outcomes(session, batch.batch_id, tally.changes)
         end_run(
             session,
             run_id,

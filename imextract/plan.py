@@ -8,6 +8,7 @@ from itertools import pairwise
 from sqlalchemy.orm import Session
 
 from imextract.batches import CollectBatch, ImextractBatchArguments, RunBatch
+from imextract.cleanup import remove_discarded
 from imextract.database import batches as batch_queries
 from imextract.database.experiments import get_experiment
 from imextract.database.models import BatchRow
@@ -18,6 +19,7 @@ from imextract.database.planes import (
     without_originals,
 )
 from imextract.database.session import Database
+from imextract.lease import Lease, require_lease
 from imextract.store import FolderStore
 
 __all__ = ["plan_collect", "plan_runs", "requeue_missing", "split_evenly"]
@@ -34,7 +36,7 @@ _LOST = {
 def plan_runs(
     database: Database,
     store: FolderStore,
-    experiment_id: int,
+    lease: Lease,
     arguments: ImextractBatchArguments,
 ) -> list[RunBatch]:
     """Share out the planes that are missing into batches of whole sites.
@@ -50,14 +52,16 @@ def plan_runs(
 
     Raises
     ------
-    UnknownExperimentError, LedgerError, StorageError
+    UnknownExperimentError, ExperimentBusyError, LedgerError, StorageError
     """
-    missing = requeue_missing(database, store, experiment_id)
+    experiment_id = lease.experiment_id
+    remove_discarded(database, store, lease)
+    missing = requeue_missing(database, store, lease)
     if missing:
         logger.warning("experiment %d: %d stored planes are missing", experiment_id, missing)
     store.check()
     with database.transaction() as session:
-        get_experiment(session, experiment_id)
+        require_lease(session, lease)
         sites = batch_queries.pending_sites(session, experiment_id)
         generation = batch_queries.next_generation(session, experiment_id, "run")
         return [
@@ -92,7 +96,7 @@ def plan_collect(
     return CollectBatch(experiment_id, batch_id, arguments.delete)
 
 
-def requeue_missing(database: Database, store: FolderStore, experiment_id: int) -> int:
+def requeue_missing(database: Database, store: FolderStore, lease: Lease) -> int:
     """Plan again the extracted planes whose stored files are gone or cut short.
 
     Where the original is deleted as well the plane is set to failed: only a
@@ -107,13 +111,17 @@ def requeue_missing(database: Database, store: FolderStore, experiment_id: int) 
     ------
     StorageError
         If the whole storage is not there.
-    UnknownExperimentError, LedgerError
+    UnknownExperimentError, ExperimentBusyError, LedgerError
     """
     with database.reading() as session:
-        get_experiment(session, experiment_id)
-        missing = _missing_planes(session, store, experiment_id)
-        lost = without_originals(session, missing)
+        get_experiment(session, lease.experiment_id)
+        missing = _missing_planes(session, store, lease.experiment_id)
+    if not missing:
+        return 0
     with database.transaction() as session:
+        get_experiment(session, lease.experiment_id, locks=True)
+        require_lease(session, lease)
+        lost = without_originals(session, missing)
         requeued = [plane_id for plane_id in missing if plane_id not in lost]
         update_planes(session, [{"id": plane_id, **NOT_STORED} for plane_id in requeued])
         update_planes(session, [{"id": plane_id, **_LOST} for plane_id in sorted(lost)])

@@ -5,15 +5,17 @@ from prefect import task
 from imextract.batches import ImextractBatchArguments, RunBatch
 from imextract.experiments import pending_experiments
 from imextract.extractor import ImageExtractor
+from imextract.lease import Lease
 from tasks.policy import POLICY
 
 __all__ = ["ask_ledger", "find_pending", "init"]
 
 
 @task(name="init", task_run_name="init", **POLICY)
-def init(experiment_id: int, arguments: ImextractBatchArguments) -> list[RunBatch]:
+def init(lease: Lease, arguments: ImextractBatchArguments) -> list[RunBatch]:
     """Split the planes that are still missing into batches."""
-    return list(ImageExtractor(experiment_id).create_run_batches(arguments))
+    extractor = ImageExtractor(lease.experiment_id, lease=lease)
+    return list(extractor.create_run_batches(arguments))
 
 
 @task(name="ask ledger", task_run_name="ask ledger", **POLICY)

@@ -1,4 +1,4 @@
-"""``imextract N init|run|collect|cleanup``: by hand what the flow does."""
+"""``imextract N init|run|collect|cleanup|release``: by hand what the flow does."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from imextract.errors import ConfigError
 from imextract.extractor import ImageExtractor
 from imextract.records import current_jobs
 
-__all__ = ["cleanup", "collect", "init", "run"]
+__all__ = ["cleanup", "collect", "init", "release", "run"]
 
 
 def init(options: argparse.Namespace) -> int:
@@ -82,6 +82,16 @@ def cleanup(options: argparse.Namespace) -> int:
         print_json({"experiment_id": options.experiment_id, "planned": count})
     else:
         print_line(f"output deleted; {count} planes are planned")
+    return 0
+
+
+def release(options: argparse.Namespace) -> int:
+    """Take the experiment from whoever works on it; that run can then change nothing more."""
+    names = ImageExtractor(options.experiment_id).release()
+    if options.json:
+        print_json({"experiment_id": options.experiment_id, "released": names})
+    else:
+        print_line(f"released from {'; '.join(names)}" if names else "nobody works on it")
     return 0
 
 

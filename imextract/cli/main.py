@@ -29,6 +29,7 @@ _EXPERIMENT = {
     "planes": "imextract.cli.planes:planes",
     "verify": "imextract.cli.planes:verify",
     "accept": "imextract.cli.planes:accept",
+    "release": "imextract.cli.jobs:release",
 }
 
 

@@ -26,6 +26,7 @@ commands on one experiment (imextract EXPERIMENT_ID COMMAND --help):
   verify    re-read every stored plane against its checksum
   accept    say that constant (suspect) planes are right
   cleanup   delete what was extracted, never what was planned
+  release   take the experiment from a run that hangs
 
 IMEXTRACT_DATABASE_URL and IMEXTRACT_STORAGE_URL say where ledger and planes
 are kept; by default in your data folder.
@@ -64,6 +65,7 @@ def experiment_parser() -> argparse.ArgumentParser:
     _add_plain(commands, "verify", "re-read every stored plane against its checksum")
     _add_plain(commands, "accept", "say that constant (suspect) planes are right")
     _add_plain(commands, "cleanup", "delete what was extracted, never what was planned")
+    _add_plain(commands, "release", "take the experiment from a run that hangs")
     return parser
 
 

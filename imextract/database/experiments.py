@@ -1,5 +1,6 @@
 """Queries about experiments."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ __all__ = [
     "count_states",
     "get_experiment",
     "list_experiments",
+    "new_storage_key",
     "pending_experiments",
     "sum_stored",
 ]
@@ -72,6 +74,11 @@ def get_experiment(session: Session, experiment_id: int, *, locks: bool = False)
             "see `imextract list`, or register a folder with `imextract register`"
         )
     return experiment
+
+
+def new_storage_key(experiment_id: int) -> str:
+    """Give the name of a folder that no experiment has had, of this or another database."""
+    return f"{experiment_id}-{secrets.token_hex(6)}"
 
 
 def acquisition_ids(session: Session, experiment_id: int) -> Sequence[int]:

@@ -33,6 +33,7 @@ __all__ = [
     "ChannelRow",
     "CycleRow",
     "ExperimentRow",
+    "LeaseRow",
     "MicroscopeImageFileRow",
     "MicroscopeMetadataFileRow",
     "PlateRow",
@@ -75,13 +76,18 @@ def _parent(table: str) -> MappedColumn[int]:
 
 
 class ExperimentRow(Base):
-    """An experiment: plates of one study. `storage_key` names its folder of planes."""
+    """An experiment: plates of one study.
+
+    `storage_key` names its folder of planes, `discarded_key` one that has
+    been given up and is yet to be deleted.
+    """
 
     __tablename__ = "experiments"
     __table_args__ = (UniqueConstraint("name"), UniqueConstraint("storage_key"))
 
     name: Mapped[str]
     storage_key: Mapped[str] = mapped_column(String(64))
+    discarded_key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[dt.datetime]
 
 
@@ -257,6 +263,32 @@ class BatchRunRow(Base):
     bytes_out: Mapped[int] = mapped_column(BigInteger, default=0)
     error: Mapped[str | None]
     log: Mapped[str] = mapped_column(default="")
+
+
+class LeaseRow(Base):
+    """Who works on an experiment just now, or, with `batch_id`, on one batch of it.
+
+    `beats` rises while the owner lives. `process_started` is in ticks of its
+    `machine`, see `imextract.processes`.
+    """
+
+    __tablename__ = "leases"
+    __table_args__ = (
+        UniqueConstraint("token"),
+        Index(None, "experiment_id"),
+        Index(None, "batch_id"),
+    )
+
+    experiment_id: Mapped[int] = _parent("experiments")
+    batch_id: Mapped[int | None] = mapped_column(Id, ForeignKey("batches.id", ondelete="CASCADE"))
+    token: Mapped[str] = mapped_column(String(32))
+    purpose: Mapped[str]
+    host: Mapped[str]
+    machine: Mapped[str]
+    process: Mapped[int]
+    process_started: Mapped[int] = mapped_column(BigInteger)
+    beats: Mapped[int] = mapped_column(BigInteger, default=0)
+    taken_at: Mapped[dt.datetime]
 
 
 class ChannelImageFileRow(Base):

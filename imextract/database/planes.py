@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, or_, select, update
+from sqlalchemy import RowMapping, Select, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from imextract.database.experiments import acquisition_ids, get_experiment
@@ -36,6 +36,7 @@ __all__ = [
     "planes_of_batch",
     "planes_of_entry",
     "read_planes",
+    "record_outcomes",
     "stored_planes",
     "update_planes",
     "without_originals",
@@ -260,10 +261,26 @@ def plan_again(session: Session, experiment_id: int) -> int:
             Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
             Plane.state != "absent",
         )
-        .values(**NOT_STORED)
+        .values(**NOT_STORED, batch_id=None)
         .execution_options(synchronize_session=False)
     )
     return int(changed.rowcount)  # type: ignore[attr-defined]  # a cursor result, as of any UPDATE
+
+
+def record_outcomes(session: Session, batch_id: int, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Change planes of a batch, as `update_planes`, but not those that are extracted already.
+
+    Nor those that are in another batch by now, or in none: who comes late
+    changes nothing.
+    """
+    if changes:
+        # Not as a list, which cannot be sent for many planes at once.
+        is_open = or_(Plane.state == "planned", Plane.state == "failed")
+        guarded = update(Plane.__table__).where(  # type: ignore[arg-type]  # a table, as of any model
+            Plane.id == bindparam("plane_id"), Plane.batch_id == batch_id, is_open
+        )
+        rows = [{("plane_id" if k == "id" else k): v for k, v in c.items()} for c in changes]
+        session.connection().execute(guarded, rows)
 
 
 def update_planes(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:

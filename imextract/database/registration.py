@@ -1,7 +1,6 @@
 """Writing a manifest to the ledger, in the caller's one transaction."""
 
 import datetime as dt
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from imextract.database.data_sets import DataSetRows
-from imextract.database.experiments import get_experiment
+from imextract.database.experiments import get_experiment, new_storage_key
 from imextract.database.ids import Ids, insert_tuples
 from imextract.database.known_acquisitions import KnownAcquisitions
 from imextract.database.known_planes import (
@@ -121,12 +120,12 @@ def find_experiment(
 
 
 def _new_experiment(session: Session, name: str) -> ExperimentRow:
-    token = uuid.uuid4().hex
-    experiment = ExperimentRow(name=name, storage_key=token, created_at=dt.datetime.now(dt.UTC))
+    # Of experiment 0 until its id is known.
+    key = new_storage_key(0)
+    experiment = ExperimentRow(name=name, storage_key=key, created_at=dt.datetime.now(dt.UTC))
     session.add(experiment)
     session.flush()
-    # The token keeps folders apart should a new database count from 1 again.
-    experiment.storage_key = f"{experiment.id}-{token[:12]}"
+    experiment.storage_key = new_storage_key(experiment.id)
     return experiment
 
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from imextract.config import Settings
-from imextract.database.experiments import count_states
+from imextract.database.experiments import count_states, get_experiment
 from imextract.database.models import PLANE_STATES
 from imextract.database.registration import find_experiment, write_manifest
 from imextract.database.session import Database
 from imextract.database.written import Written
 from imextract.errors import LedgerError, RegistrationError, UnknownExperimentError
+from imextract.lease import hold_lease, require_lease
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.checks import check_manifest
 from imextract.registration.cross_check import cross_check
@@ -146,7 +149,7 @@ def register_folder(
         return RegistrationResult(None, counts, manifest.problems, manifest, written)
     _refuse_errors(manifest)
     workplace = Workplace.of(settings, creates=True)
-    with workplace.database.transaction() as session:
+    with _undisturbed(workplace.database, request, manifest) as session:
         written = _write(session, request, manifest)
         counts = count_states(session, written.experiment_id)
     experiment_id = written.experiment_id
@@ -167,6 +170,25 @@ def _rehearse(
     except (RegistrationError, UnknownExperimentError, LedgerError) as error:
         manifest.problems.append(Problem("error", None, str(error)))
     return None
+
+
+@contextmanager
+def _undisturbed(
+    database: Database, request: RegistrationRequest, manifest: Manifest
+) -> Iterator[Session]:
+    """Give a transaction in which nobody else works on the experiment, if there is one yet."""
+    with database.reading() as session:
+        known = find_experiment(session, manifest, request.name, request.experiment)
+        experiment_id = None if known is None else known.id
+    if experiment_id is None:
+        with database.transaction() as session:
+            yield session
+        return
+    with hold_lease(database, experiment_id, "imextract register") as lease:
+        with database.transaction() as session:
+            get_experiment(session, experiment_id, locks=True)
+            require_lease(session, lease)
+            yield session
 
 
 def _write(session: Session, request: RegistrationRequest, manifest: Manifest) -> Written:

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from imextract.batches import CollectResult, ImextractBatchArguments
 from imextract.channel_image_file import ChannelImageFile
 from imextract.database.models import MicroscopeImageFileRow as File
-from imextract.database.planes import PlaneRecord
+from imextract.database.planes import PlaneRecord, plan_again
 from imextract.errors import ConfigError
 from imextract.planes import PixelArray
 from imextract.store import FolderStore
@@ -157,7 +157,8 @@ def test_planes_that_are_forgotten_while_they_are_proven_hold_their_original(
 
     def prove_while_cleaned_up(store: FolderStore, plane: PlaneRecord) -> PixelArray:
         pixels = load_plane(store, plane)
-        experiment.extractor.delete_previous_job_output()
+        with experiment.database.transaction() as session:
+            plan_again(session, experiment.experiment_id)
         return pixels
 
     monkeypatch.setattr("imextract.deletion.load_plane", prove_while_cleaned_up)

@@ -17,6 +17,7 @@ def upgrade() -> None:
         "experiments",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("storage_key", sa.String(length=64), nullable=False),
+        sa.Column("discarded_key", sa.String(length=64), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", ID, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_experiments")),
@@ -137,6 +138,37 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("batch_runs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_batch_runs_batch_id"), ["batch_id"], unique=False)
+
+    op.create_table(
+        "leases",
+        sa.Column("experiment_id", ID, nullable=False),
+        sa.Column("batch_id", ID, nullable=True),
+        sa.Column("token", sa.String(length=32), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("machine", sa.Text(), nullable=False),
+        sa.Column("process", sa.Integer(), nullable=False),
+        sa.Column("process_started", sa.BigInteger(), nullable=False),
+        sa.Column("beats", sa.BigInteger(), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["batches.id"], name=op.f("fk_leases_batch_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"],
+            ["experiments.id"],
+            name=op.f("fk_leases_experiment_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_leases")),
+        sa.UniqueConstraint("token", name=op.f("uq_leases_token")),
+    )
+    with op.batch_alter_table("leases", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_leases_batch_id"), ["batch_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_leases_experiment_id"), ["experiment_id"], unique=False
+        )
 
     op.create_table(
         "wells",
@@ -409,6 +441,11 @@ def downgrade() -> None:
     with op.batch_alter_table("batch_runs", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_batch_runs_batch_id"))
 
+    with op.batch_alter_table("leases", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_leases_experiment_id"))
+        batch_op.drop_index(batch_op.f("ix_leases_batch_id"))
+
+    op.drop_table("leases")
     op.drop_table("batch_runs")
     op.drop_table("acquisitions")
     op.drop_table("plates")
