@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine
 from imextract.batches import ImextractBatchArguments
 from imextract.chunks import ChunkLayout, encode_chunks
 from imextract.compression import PRESETS
+from imextract.extractor import ImageExtractor
 from imextract.planes import PlaneRef
 from imextract.projection import project_maximum
 from imextract.readers.tiff import TiffReader
@@ -53,7 +54,9 @@ def test_a_plane_is_compressed_through_one_other_array(large_plane: Path) -> Non
 
 def test_a_job_writes_to_the_ledger_twice(tmp_path: Path) -> None:
     experiment = make_experiment(tmp_path, sites=8)
-    extractor = experiment.extractor
+    # As in a run, which holds the lease for all its jobs.
+    lease = experiment.extractor.take("a run")
+    extractor = ImageExtractor(experiment.experiment_id, experiment.settings, lease)
     (batch,) = extractor.create_run_batches(ImextractBatchArguments())
     commits = []
 
