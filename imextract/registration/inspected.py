@@ -32,7 +32,7 @@ def read_inspection(inspection: Inspection) -> Inspected:
     if len(news) > _MOST_WARNINGS:
         warnings.append(f"Bio-Formats warns of {len(news) - _MOST_WARNINGS} more things")
     try:
-        ome = parse_ome_xml(inspection.ome_xml)
+        ome = parse_ome_xml(inspection.ome_xml) if inspection.ome_xml else Ome()
     except SourceFileError as error:
         ome = Ome()
         warnings.append(f"names, positions and times are left out: {error}")

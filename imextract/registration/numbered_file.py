@@ -7,15 +7,16 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 
 from imextract.config import Settings
+from imextract.errors import SourceFileError
 from imextract.planes import PIXEL_TYPES, SeriesStructure
-from imextract.readers.bioformats import inspect_file
-from imextract.readers.registry import choose_reader
+from imextract.readers.inspection import Inspection
 from imextract.readers.tiff import is_tiff
 from imextract.registration.candidates import Candidate, candidate_of
 from imextract.registration.files import FoundFiles
 from imextract.registration.inspected import read_inspection
 from imextract.registration.manifest import DataSet
 from imextract.registration.ome import OmeImage
+from imextract.registration.opening import damage, open_file
 from imextract.registration.tiff_header import read_tiff_header
 
 __all__ = ["NumberedFile", "open_numbered_file"]
@@ -81,8 +82,9 @@ def open_numbered_file(found: FoundFiles, path: str, settings: Settings) -> Numb
     plain = _plain_tiff(full_path) if is_tiff(full_path) else None
     if plain is not None:
         return plain
-    inspection = inspect_file(full_path, settings, found.folder)
-    return _inspected(candidate_of(found, path, inspection), settings)
+    inspection, reader = open_file(full_path, settings, found.folder)
+    _check_types(inspection)
+    return _inspected(candidate_of(found, path, inspection), reader, damage(full_path))
 
 
 def _plain_tiff(path: Path) -> NumberedFile | None:
@@ -100,7 +102,7 @@ def _plain_tiff(path: Path) -> NumberedFile | None:
                 return None
             dtype = np.dtype(page.dtype).name
             structure = SeriesStructure(page.imagewidth, page.imagelength, 1, 1, 1, dtype, "XYCZT")
-            return NumberedFile.plain_tiff(structure, _truncation(path, page))
+            return NumberedFile.plain_tiff(structure, _texts(damage(path)))
     except (TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
         return None
 
@@ -126,12 +128,17 @@ def _is_single(tiff: TiffFile) -> bool:
     return int(images) == 1 and all(np.prod(meta["shape"][:-2]) <= 1 for meta in shaped)
 
 
-def _truncation(path: Path, page: TiffPage) -> tuple[str, ...]:
-    size = path.stat().st_size
-    ends = (
-        offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
-    )
-    return _missing(max(ends, default=0), size)
+def _check_types(inspection: Inspection) -> None:
+    others = {series.dtype for series in inspection.structure} - set(PIXEL_TYPES)
+    if others:
+        raise SourceFileError(
+            f"{inspection.path}: has pixels of type {', '.join(sorted(others))}; expected one of "
+            f"{', '.join(PIXEL_TYPES)}; convert the file"
+        )
+
+
+def _texts(text: str | None) -> tuple[str, ...]:
+    return () if text is None else (text,)
 
 
 def _missing(end: int, size: int) -> tuple[str, ...]:
@@ -142,13 +149,13 @@ def _missing(end: int, size: int) -> tuple[str, ...]:
     return (f"{text}; copy it again from the microscope",)
 
 
-def _inspected(candidate: Candidate, settings: Settings) -> NumberedFile:
+def _inspected(candidate: Candidate, reader: str, damaged: str | None) -> NumberedFile:
     inspection = candidate.inspection
     inspected = read_inspection(inspection)
     return NumberedFile(
-        reader=choose_reader(inspection, settings),
+        reader=reader,
         format_name=inspection.format_name,
         images=tuple(zip(inspected.ome.images, inspection.structure, strict=True)),
-        warnings=inspected.warnings,
+        warnings=(*inspected.warnings, *_texts(damaged)),
         candidate=candidate,
     )

@@ -285,9 +285,10 @@ def test_the_names_given_are_used(tmp_path: Path) -> None:
     assert (row.site.plate, row.acquisition, row.cycle) == ("P", "day 2", 3)
 
 
-def test_a_type_that_cannot_be_stored_forbids_registering(tmp_path: Path) -> None:
-    path = fake(tmp_path, pixelType="bit", sizeX=16, sizeY=16)
-    assert errors(build(tmp_path)) == [path.name]
+def test_a_folder_of_a_type_that_cannot_be_stored_says_so(tmp_path: Path) -> None:
+    fake(tmp_path, pixelType="bit", sizeX=16, sizeY=16)
+    with pytest.raises(RegistrationError, match="series 0 has pixels of type bit: left out"):
+        build(tmp_path)
 
 
 def test_a_file_that_fails_is_named_and_the_others_go_on(shared_data: Path, tmp_path: Path) -> None:

@@ -2,15 +2,14 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError, SourceFileError
-from imextract.planes import SeriesStructure
-from imextract.readers.bioformats import Inspection, inspect_file
-from imextract.readers.registry import choose_reader
+from imextract.planes import PIXEL_TYPES, SeriesStructure
+from imextract.readers.bioformats import Inspection
 from imextract.readers.tiff import is_tiff
 from imextract.registration.candidates import Candidate
 from imextract.registration.channels import add_channels, image_channels
@@ -25,6 +24,7 @@ from imextract.registration.microscopes.operetta_orientation import (
 )
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.ome import Ome, OmeImage
+from imextract.registration.opening import damage, open_file
 from imextract.registration.options import ManifestOptions
 from imextract.registration.placement import Place, Placement, wells_in_two_folders
 
@@ -33,6 +33,8 @@ __all__ = ["claim", "read"]
 logger = logging.getLogger(__name__)
 
 _OPERETTA = "PerkinElmer Operetta"
+
+_MOST_NAMED = 10
 
 # Formats whose stage has its y axis upwards, as in a drawing of the plate.
 _Y_UP = frozenset({_OPERETTA, "Yokogawa CV7000"})
@@ -77,9 +79,8 @@ def read(
     readers: dict[str, str] = {}
 
     def inspect(path: str) -> Inspection:
-        inspection = inspect_file(found.folder / path, settings, found.folder)
-        # Chosen now, while Bio-Formats has the file open.
-        readers[path] = choose_reader(inspection, settings)
+        # The reader is chosen now, while Bio-Formats has the file open.
+        inspection, readers[path] = open_file(found.folder / path, settings, found.folder)
         return inspection
 
     def inspect_alone(path: str) -> Inspection | None:
@@ -93,7 +94,10 @@ def read(
     manifest.problems.extend(chooser.problems)
     if not candidates:
         raise RegistrationError(_nothing_opened(found, manifest.problems))
-    opened = [_opened(found, one, readers[one.entry], manifest) for one in candidates]
+    found_sets = [_opened(found, one, readers[one.entry], manifest) for one in candidates]
+    opened = [one for one in found_sets if one is not None]
+    if not opened:
+        raise RegistrationError(_nothing_opened(found, manifest.problems))
     placement = Placement(options, found.name)
     places = placement.place([one.ome for one in opened])
     manifest.problems.extend(placement.problems)
@@ -121,10 +125,10 @@ def _inspect_alone(path: Path, settings: Settings) -> Inspection | None:
         alias = Path(folder, path.name)
         alias.symlink_to(path)
         try:
-            inspection = inspect_file(alias, settings, path.parent)
+            inspection, reader = open_file(alias, settings, path.parent)
         except SourceFileError:
             return None
-        if choose_reader(inspection, settings) != "tifffile":
+        if reader != "tifffile":
             return None
     return replace(inspection, path=path, used_files=(path,), metadata_files=())
 
@@ -136,11 +140,24 @@ def _nothing_opened(found: FoundFiles, problems: list[Problem]) -> str:
     )
 
 
-def _opened(found: FoundFiles, candidate: Candidate, reader: str, manifest: Manifest) -> _Opened:
+def _opened(
+    found: FoundFiles, candidate: Candidate, reader: str, manifest: Manifest
+) -> _Opened | None:
+    """Add a data set; None if not one of its images can be stored."""
     inspection = candidate.inspection
     inspected = read_inspection(inspection)
+    texts = [*inspected.warnings, *_type_problems(inspection.structure)]
+    manifest.problems.extend(Problem("warning", candidate.entry, text) for text in texts)
+    storable = [series.dtype in PIXEL_TYPES for series in inspection.structure]
+    if not any(storable):
+        return None
+    # tifffile reads none that is not whole.
+    manifest.problems.extend(_damages(found, candidate) if reader != "tifffile" else ())
     entry, companions = candidate.source_files(found)
-    manifest.problems.extend(Problem("warning", entry.path, text) for text in inspected.warnings)
+    if not all(storable):
+        # Deletion frees only what holds pixels: those that are left out would be lost.
+        entry = replace(entry, holds_pixels=False)
+        companions = tuple(replace(file, holds_pixels=False) for file in companions)
     data_set = DataSet(
         entry=entry,
         companions=companions,
@@ -154,6 +171,23 @@ def _opened(found: FoundFiles, candidate: Candidate, reader: str, manifest: Mani
     return _Opened(data_set, inspection.structure, inspected.ome, orientation)
 
 
+def _type_problems(structure: Sequence[SeriesStructure]) -> Iterator[str]:
+    for dtype in sorted({series.dtype for series in structure} - set(PIXEL_TYPES)):
+        series = [str(index) for index, one in enumerate(structure) if one.dtype == dtype]
+        more = f" and {len(series) - _MOST_NAMED} more" if len(series) > _MOST_NAMED else ""
+        yield (
+            f"series {', '.join(series[:_MOST_NAMED])}{more} has pixels of type {dtype}: left out; "
+            f"expected one of {', '.join(PIXEL_TYPES)}; convert the file to register them"
+        )
+
+
+def _damages(found: FoundFiles, candidate: Candidate) -> Iterator[Problem]:
+    for path in candidate.pixel_files:
+        text = damage(found.folder / path)
+        if text is not None:
+            yield Problem("warning", path, text)
+
+
 def _add_images(
     manifest: Manifest,
     sites: dict[SiteKey, SitePosition],
@@ -165,6 +199,8 @@ def _add_images(
     for series, (image, structure) in enumerate(
         zip(opened.ome.images, opened.structure, strict=True)
     ):
+        if structure.dtype not in PIXEL_TYPES:
+            continue
         place = place_of[image.id]
         channels = image_channels(image.channels, structure.size_c)
         add_channels(manifest.channels, channels)
