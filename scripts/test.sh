@@ -24,6 +24,16 @@ if ! has_slurm; then
         say "no SLURM here and none can be installed: its tests are skipped"
 fi
 
+has_fault_tools() (
+    PATH=$PATH:/usr/sbin
+    type -P strace mkfs.ext4 >/dev/null
+)
+
+if ! has_fault_tools; then
+    apt_install "the tests of faults need to cause them" strace e2fsprogs ||
+        say "no strace or mkfs.ext4 here and none can be installed: some tests of faults are skipped"
+fi
+
 ruff check .
 ruff format --check .
 mypy
