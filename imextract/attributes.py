@@ -31,6 +31,7 @@ _NAMES = (
     "site_y",
     "site_x",
     "acquisition",
+    "objective",
     "cycle",
     "channel",
     "excitation_nm",

@@ -27,6 +27,7 @@ _EXPERIMENT = {
     "info": "imextract.cli.records:info",
     "log": "imextract.cli.records:log",
     "planes": "imextract.cli.planes:planes",
+    "metadata": "imextract.cli.metadata:metadata",
     "verify": "imextract.cli.planes:verify",
     "accept": "imextract.cli.planes:accept",
     "release": "imextract.cli.jobs:release",

@@ -23,6 +23,7 @@ commands on one experiment (imextract EXPERIMENT_ID COMMAND --help):
   info      show a job and how it went
   log       show the log of a job
   planes    list every plane
+  metadata  show the vendors' own metadata, as kept
   verify    re-read every stored plane against its checksum
   accept    say that constant (suspect) planes are right
   cleanup   delete what was extracted, never what was planned
@@ -62,6 +63,7 @@ def experiment_parser() -> argparse.ArgumentParser:
     _add_job(commands, "info", "show a job and how it went")
     _add_job(commands, "log", "show the log of a job's last run")
     _add_planes(commands)
+    _add_metadata(commands)
     _add_plain(commands, "verify", "re-read every stored plane against its checksum")
     _add_plain(commands, "accept", "say that constant (suspect) planes are right")
     _add_plain(commands, "cleanup", "delete what was extracted, never what was planned")
@@ -191,9 +193,17 @@ def _add_job(commands: "Commands", name: str, text: str) -> None:
 def _add_planes(commands: "Commands") -> None:
     parser = _command(commands, "planes", "list every plane")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    parser.add_argument(
+        "--columns", metavar="A,B,...", help="these columns; csv and json have all by default"
+    )
     parser.add_argument("--state", choices=STATES)
     for name in ("plate", "well", "acquisition", "channel"):
         parser.add_argument(f"--{name}")
     for name in ("site", "cycle", "tpoint", "zplane"):
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--suspect", action="store_true", default=None, help="only constant planes")
+
+
+def _add_metadata(commands: "Commands") -> None:
+    parser = _plain(commands, "metadata", "list the vendors' own metadata, or show those of a file")
+    parser.add_argument("--file", help="a file of the list, or the end of its path")

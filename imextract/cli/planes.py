@@ -19,20 +19,49 @@ __all__ = ["accept", "planes", "verify"]
 T = TypeVar("T")
 
 _TABLE = ("id", "plate", "well", "site", "acquisition", "cycle", "channel", "tpoint", "zplane")
+_TOLD = (
+    "site_name",
+    "site_y",
+    "site_x",
+    "excitation_nm",
+    "emission_nm",
+    "objective",
+    "pixel_size_x_um",
+    "pixel_size_y_um",
+    "pixel_size_z_um",
+    "stage_x_um",
+    "stage_y_um",
+    "stage_z_um",
+    "time_stamp_s",
+    "exposure_ms",
+)
 _MORE = ("state", "source_file", "series", "plane", "height", "width", "dtype", "location")
+_STORED = ("checksum", "stored_bytes", "compression", "suspect", "error")
+_ALL = (*_TABLE, *_MORE, *_STORED, *_TOLD)
 
 
 def planes(options: argparse.Namespace) -> int:
     """List every plane: what it is, its state, where it comes from, where it lies."""
-    rows = (_row(plane) for plane in _find(options))
+    columns = _columns(options)
+    rows = ({name: row[name] for name in columns} for row in map(_row, _find(options)))
     if options.format == "json":
         print_json_list(rows)
     elif options.format == "csv":
         _print_csv(rows)
     else:
-        columns = (*_TABLE, *_MORE)
         print_table(columns, ([_cell(row[column]) for column in columns] for row in rows))
     return 0
+
+
+def _columns(options: argparse.Namespace) -> tuple[str, ...]:
+    """Give the columns that are asked for; a table shows by default what fits on a screen."""
+    if options.columns is None:
+        return (*_TABLE, *_MORE) if options.format == "table" else _ALL
+    columns = tuple(name.strip() for name in options.columns.split(","))
+    unknown = [name for name in columns if name not in _ALL]
+    if unknown:
+        raise ConfigError(f"--columns {unknown[0]!r}: expected some of {', '.join(_ALL)}")
+    return columns
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -92,7 +121,7 @@ def _well(text: str | None) -> str | None:
 def _row(plane: PlaneRecord) -> dict[str, Any]:
     sources = plane.sources
     return {
-        **{name: getattr(plane, name) for name in _TABLE},
+        **{name: getattr(plane, name) for name in (*_TABLE, *_TOLD)},
         "state": plane.state,
         "source_file": _one_or_all([str(source.source_file) for source in sources]),
         "series": _one_or_all([source.ref.series for source in sources]),

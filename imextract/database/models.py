@@ -145,6 +145,7 @@ class AcquisitionRow(Base):
     name: Mapped[str]
     folder: Mapped[str] = mapped_column(FileName)
     microscope_type: Mapped[str]
+    objective: Mapped[str | None]
     registered_at: Mapped[dt.datetime]
 
 

@@ -102,12 +102,14 @@ class Parts:
         known = self.known_acquisition(plate, name)
         if known is not None:
             return known
+        objective = self._manifest.objectives.get((plate, name))
         acquisition_id = self._add(
             AcquisitionRow,
             plate_id=self._plate(plate),
             name=_text(name),
             folder=str(self._manifest.folder),
             microscope_type=self._manifest.microscope_type,
+            objective=None if objective is None else _text(objective),
             registered_at=dt.datetime.now(dt.UTC),
         )
         self.new_acquisitions.add(acquisition_id)

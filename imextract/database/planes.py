@@ -90,6 +90,7 @@ class PlaneRecord:
     site_y: int
     site_x: int
     acquisition: str
+    objective: str | None
     cycle: int
     channel: str
     excitation_nm: float | None
@@ -305,6 +306,7 @@ def _records() -> Select[Any]:
             SiteRow.y.label("site_y"),
             SiteRow.x.label("site_x"),
             AcquisitionRow.name.label("acquisition"),
+            AcquisitionRow.objective,
             CycleRow.index.label("cycle"),
             ChannelRow.name.label("channel"),
             ChannelRow.excitation_nm,

@@ -155,6 +155,8 @@ class Manifest:
     `metadata_sets` are vendor metadata through which no plane is read, each
     with the plate and the acquisition that it tells of.
 
+    `objectives` names the objective of a plate and acquisition, where it is told.
+
     `rows()` is built anew each time, so that a plate of millions of planes
     is never held as rows.
     """
@@ -167,6 +169,7 @@ class Manifest:
     problems: list[Problem] = field(default_factory=list)
     row_groups: list["RowGroup"] = field(default_factory=list)
     metadata_sets: list[tuple[str, str, DataSet]] = field(default_factory=list)
+    objectives: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def rows(self) -> Iterator[ManifestRow]:
         """Give every plane, data set by data set, in file order."""

@@ -53,6 +53,10 @@ def merge_manifests(folder: Path, manifests: Sequence[Manifest]) -> Manifest:
             (plate, names.get((plate, name), name), data_set)
             for plate, name, data_set in manifest.metadata_sets
         )
+        merged.objectives.update(
+            ((plate, names.get((plate, name), name)), objective)
+            for (plate, name), objective in manifest.objectives.items()
+        )
         merged.data_sets.extend(manifest.data_sets)
         merged.problems.extend(manifest.problems)
         for key, site in manifest.sites.items():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imextract.errors import SourceFileError
+from imextract.registration.objectives import objective_name
 from imextract.registration.wells import parse_well_name, well_name
 
 __all__ = ["Coordinates", "Facts", "Summary", "coordinates", "facts", "read_entries", "summary"]
@@ -21,6 +22,7 @@ _TPOINT, _POSITION = ("FrameIndex", "time"), ("PositionIndex", "position")
 _MOST_PLANES = 20_000_000
 _MOST_OF_ONE = 1_000_000
 _MOST_CHANNELS = 1000
+_OBJECTIVE = re.compile("objective.*-label$", re.IGNORECASE)
 # As the plugin for plates labels positions: "B07-Site_3".
 _WELL_LABEL = re.compile(r"([A-Za-z]{1,2}[0-9]{1,2})-Site_([0-9]{1,6})")
 
@@ -45,6 +47,7 @@ class Facts:
     z_um: float | None = None
     time_s: float | None = None
     exposure_ms: float | None = None
+    objective: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,14 @@ def facts(entry: object) -> Facts:
         z_um=_number(entry, "ZPositionUm"),
         time_s=None if elapsed is None else elapsed / 1000,
         exposure_ms=_number(entry, "Exposure-ms"),
+        objective=_objective(entry),
     )
+
+
+def _objective(entry: Mapping[str, object]) -> str | None:
+    """Give the label of the turret, which every installation calls otherwise."""
+    labels = (value for key, value in entry.items() if _OBJECTIVE.search(key))
+    return next((objective_name(str(label)) for label in labels), None)
 
 
 def summary(entry: object) -> Summary | None:

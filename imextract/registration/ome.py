@@ -100,6 +100,7 @@ class OmeImage:
     pixel_size_y_um: float | None = None
     pixel_size_z_um: float | None = None
     stage_position: tuple[float, float] | None = None
+    objective: str | None = None
     planes: PlaneTable = field(default_factory=lambda: PlaneTable((0, 0, 0)))
 
 

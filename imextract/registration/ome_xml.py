@@ -1,8 +1,9 @@
 """Reading OME-XML: untrusted, long, and not always well-formed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
+from imextract.registration.objectives import objective_name
 from imextract.registration.ome import (
     Ome,
     OmeChannel,
@@ -37,10 +38,13 @@ def parse_ome_xml(text: str) -> Ome:
 def _gather(events: Iterator[tuple[str, Element]]) -> Ome:
     images: list[OmeImage] = []
     plates: list[OmePlate] = []
+    objectives: dict[str, str | None] = {}
     for _, element in events:
         name = local_name(element)
         if name == "Image":
-            images.append(_image(element))
+            images.append(_image(element, objectives))
+        elif name == "Objective":
+            objectives[element.get("ID", "")] = _objective(element)
         elif name == "Plate":
             plates.append(_plate(element))
         if name in _DONE_WITH:
@@ -76,7 +80,12 @@ def _xy(element: Element | None, x: str, y: str) -> tuple[float, float] | None:
     return None if at_x is None or at_y is None else (at_x, at_y)
 
 
-def _image(element: Element) -> OmeImage:
+def _objective(element: Element) -> str | None:
+    keys = "Model", "NominalMagnification", "LensNA"
+    return objective_name(*map(element.get, keys))
+
+
+def _image(element: Element, objectives: Mapping[str, str | None]) -> OmeImage:
     pixels = _child(element, "Pixels")
     image_id = element.get("ID", "")
     name = element.get("Name") or None
@@ -92,8 +101,16 @@ def _image(element: Element) -> OmeImage:
         pixel_size_z_um=_size(pixels, "PhysicalSizeZ"),
         stage_position=_xy(_child(pixels, "Plane"), "PositionX", "PositionY")
         or _xy(_child(element, "StageLabel"), "X", "Y"),
+        objective=objectives.get(_objective_id(element)),
         planes=_planes(pixels),
     )
+
+
+def _objective_id(image: Element) -> str:
+    settings = _child(image, "ObjectiveSettings")
+    if settings is None:
+        settings = _child(image, "ObjectiveRef")
+    return "" if settings is None else settings.get("ID", "")
 
 
 def _size(pixels: Element, name: str) -> float | None:

@@ -98,6 +98,7 @@ def manifest_of_planes(
     site_cells: Mapping[SiteKey, tuple[int, int]] | None = None,
     metadata: Sequence[str] = (),
     metadata_text: str | None = None,
+    objective: str | None = None,
     problems: Sequence[Problem] = (),
     y_grows_up: bool = False,
 ) -> Manifest:
@@ -119,6 +120,8 @@ def manifest_of_planes(
         Metadata files of the microscope, relative to the folder; kept.
     metadata_text
         The original metadata, kept with the acquisition.
+    objective
+        Name of the objective, if it is told.
     y_grows_up
         `stage_y_um` grows upwards in the image.
 
@@ -149,6 +152,10 @@ def manifest_of_planes(
     if options.layout is None:
         manifest.problems.extend(rows.same_places(site_cells or {}))
     _add_metadata(manifest, found, rows, metadata, metadata_text)
+    if objective is not None:
+        manifest.objectives.update(
+            ((plate, rows.acquisition), objective) for plate in rows.plates()
+        )
     return manifest
 
 
@@ -488,6 +495,8 @@ def _add_metadata(
 ) -> None:
     files = [replace(found.files[path], holds_pixels=False) for path in metadata]
     if not files:
+        # The images tell of themselves: what they say is kept with the first.
+        manifest.data_sets[0] = replace(manifest.data_sets[0], metadata_text=text)
         return
     data_set = DataSet(files[0], tuple(files[1:]), "none", manifest.microscope_type, text)
     for plate in rows.plates():

@@ -134,5 +134,6 @@ def _facts(layout: PlateLayout, key: PlaneKey) -> dict[str, Any]:
         "ZPositionUm": key.zplane * _ZSTEP_UM,
         "ElapsedTime-ms": key.tpoint * _INTERVAL_MS,
         "Exposure-ms": 20,
+        "TIObjectiveTurret-Label": "Plan Apo 20x/0.75",
         "PixelSizeUm": _PIXEL_UM,
     }

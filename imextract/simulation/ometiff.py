@@ -84,6 +84,8 @@ def _ome_xml(layout: PlateLayout, duplicated: frozenset[PlaneKey]) -> Iterator[s
             yield f'<ImageRef ID="Image:{image}"/></WellSample>'
         yield "</Well>"
     yield "</Plate>"
+    yield '<Instrument ID="Instrument:0"><Objective ID="Objective:0" LensNA="0.75" '
+    yield 'NominalMagnification="20"/></Instrument>'
     keys = list(layout.plane_keys())
     per_site = len(keys) // len(sites)
     for image in range(len(sites)):
@@ -96,6 +98,7 @@ def _image(
     layout: PlateLayout, image: int, keys: list[PlaneKey], duplicated: frozenset[PlaneKey]
 ) -> Iterator[str]:
     yield f'<Image ID="Image:{image}" Name="{keys[0].well}, site {keys[0].site}">'
+    yield '<InstrumentRef ID="Instrument:0"/><ObjectiveSettings ID="Objective:0"/>'
     yield (
         f'<Pixels ID="Pixels:{image}" DimensionOrder="XYCZT" Type="uint16" '
         f'SizeX="{layout.width}" SizeY="{layout.height}" SizeZ="{layout.zplanes}" '
@@ -104,7 +107,8 @@ def _image(
     )
     for channel, name in enumerate(layout.channel_names):
         yield f'<Channel ID="Channel:{image}:{channel}" Name={quoteattr(name)} '
-        yield 'SamplesPerPixel="1"/>'
+        yield f'SamplesPerPixel="1" ExcitationWavelength="{405 + 80 * channel}" '
+        yield f'EmissionWavelength="{450 + 80 * channel}"/>'
     for key in keys:
         yield _tiff_data(key, _image_name(layout, key))
         if key in duplicated:

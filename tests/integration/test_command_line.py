@@ -109,6 +109,23 @@ def test_a_job_that_is_done_may_be_run_again(imextract: CommandLine, plate: Path
     assert imextract(1, "run", "-j", 1, "--assume-clean-state").returncode == 0
 
 
+def test_what_the_microscope_tells_is_kept_and_shown(imextract: CommandLine) -> None:
+    folder = imextract.folder / "operetta"
+    imextract("simulate", folder, "--microscope", "operetta", "--wells", 1, "--sites", 1)
+    imextract("register", folder, "--name", "told", "--check", 0)
+    (kept,) = imextract.json(1, "metadata", "--json")
+    assert (kept["objective"], kept["acquisition"]) == ("20x/0.4", "acquisition_0")
+    shown = imextract(1, "metadata", "--file", "Index.idx.xml").stdout
+    assert shown.strip() == Path(kept["file"]).read_text("utf-8-sig").strip()
+    assert "nothing is kept of it" in imextract.refused(1, "metadata", "--file", "x.xml")
+    columns = "channel,emission_nm,objective,exposure_ms,stage_x_um"
+    header, first, *_ = imextract(1, "planes", "--columns", columns).stdout.splitlines()
+    assert header.split() == columns.split(",")
+    assert first.split()[-4:] == ["456.0", "20x/0.4", "20.0", "0.0"]
+    assert imextract.json(1, "planes", "--format", "json")[0]["pixel_size_x_um"] is not None
+    assert "'colour': expected some of id" in imextract.refused(1, "planes", "--columns", "colour")
+
+
 def test_planes_tell_where_each_comes_from(imextract: CommandLine, plate: Path) -> None:
     register(imextract, plate)
     imextract(1, "init")

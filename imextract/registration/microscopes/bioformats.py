@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from imextract.registration.microscopes.operetta_orientation import (
     read_orientation,
 )
 from imextract.registration.microscopes.protocol import Claim
+from imextract.registration.objectives import objective_names
 from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.opening import damage, open_file
 from imextract.registration.options import ManifestOptions
@@ -109,6 +111,7 @@ def read(
     for one, place_of in zip(opened, places, strict=True):
         _add_images(manifest, sites, one, place_of, options.cycle)
     manifest.sites = site_grids(sites)
+    manifest.objectives.update(_objectives(opened, places))
     logger.info("%s: %d data sets in %d files", found.folder, len(opened), len(found.files))
     return manifest
 
@@ -219,6 +222,20 @@ def _add_images(
                 has_stage_um=data_set.format_name not in _STAGE_NOT_UM,
             )
         )
+
+
+def _objectives(
+    opened: Sequence[_Opened], places: Sequence[dict[str, Place]]
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Give the objectives of each plate and acquisition."""
+    told: defaultdict[tuple[str, str], list[str | None]] = defaultdict(list)
+    for one, place_of in zip(opened, places, strict=True):
+        for image in one.ome.images:
+            place = place_of[image.id]
+            told[place.site.plate, place.acquisition].append(image.objective)
+    for key, names in told.items():
+        if (objective := objective_names(names)) is not None:
+            yield key, objective
 
 
 def _position(

@@ -36,6 +36,7 @@ from imextract.registration.microscopes.mlf_paths import (
     is_numbered_image,
 )
 from imextract.registration.microscopes.protocol import Claim
+from imextract.registration.objectives import objective_names
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
 from imextract.registration.vendor_xml import joined, read_text
@@ -156,6 +157,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         channels=list(channels.values()),
         metadata=measurement.metadata,
         metadata_text=measurement.texts,
+        objective=objective_names(one.objective for one in measurement.settings.values()),
         problems=problems,
         y_grows_up=True,
     )

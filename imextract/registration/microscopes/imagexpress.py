@@ -41,6 +41,7 @@ from imextract.registration.microscopes.imagexpress_names import (
 )
 from imextract.registration.microscopes.metaseries import Metaseries, read_metaseries
 from imextract.registration.microscopes.protocol import Claim
+from imextract.registration.objectives import objective_names
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
 from imextract.registration.vendor_text import read_text
@@ -193,6 +194,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         site_cells=_site_cells({plate, options.plate or plate}, htd, images),
         metadata=htds,
         metadata_text=text,
+        objective=objective_names(known.objective for known in facts.values()),
         problems=problems,
     )
 

@@ -75,6 +75,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         channels=list(channels.values()),
         metadata=[claim.entry, *sorted(path for path in claim.files if _is_log(path))],
         metadata_text=read_text(found.folder / claim.entry),
+        objective=index.objective,
         problems=problems,
         y_grows_up=True,
     )

@@ -16,6 +16,7 @@ __all__ = ["Metaseries", "parse_metaseries", "read_metaseries"]
 
 _READ = (
     "_IllumSetting_",
+    "_MagSetting_",
     "Exposure Time",
     "Z Projection Method",
     "Z Step",
@@ -60,6 +61,7 @@ class Metaseries:
     stage_y_um: float | None = None
     stage_z_um: float | None = None
     time_s: float | None = None
+    objective: str | None = None
     is_projection: bool = False
 
 
@@ -94,6 +96,7 @@ def parse_metaseries(text: str) -> Metaseries:
         stage_y_um=number(told.get("stage-position-y")),
         stage_z_um=number(told.get("z-position")),
         time_s=_seconds(told.get("acquisition-time-local")),
+        objective=html.unescape(told.get("_MagSetting_", "")).strip() or None,
         # A plane of a stack that was projected as well tells its step.
         is_projection="Z Projection Method" in told and "Z Step" not in told,
     )

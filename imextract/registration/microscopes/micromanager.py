@@ -25,6 +25,7 @@ from imextract.registration.micromanager_json import (
 )
 from imextract.registration.micromanager_stack import is_micromanager, read_stack
 from imextract.registration.microscopes.protocol import Claim
+from imextract.registration.objectives import objective_names
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
 from imextract.registration.tiff_header import read_tiff_header
@@ -108,6 +109,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         site_cells=_cells(planes, acquisition.summary),
         metadata=acquisition.metadata,
         metadata_text="\n".join(acquisition.texts) or None,
+        objective=objective_names(plane.facts.objective for plane in acquisition.planes),
         problems=acquisition.problems,
     )
     _name_sites(manifest, acquisition)

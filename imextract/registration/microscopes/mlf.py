@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from imextract.errors import RegistrationError
+from imextract.registration.objectives import objective_name
 from imextract.registration.units import number
 from imextract.registration.vendor_xml import visit_xml
 from imextract.registration.wells import well_name
@@ -122,6 +123,7 @@ class Setting:
     excitation_nm: float | None = None
     emission_nm: float | None = None
     exposure_ms: float | None = None
+    objective: str | None = None
 
 
 def read_measurement(path: Path) -> Measurement:
@@ -270,6 +272,7 @@ def _setting(told: Mapping[str, str]) -> Setting:
         name=_channel_name(told),
         emission_nm=float(emission[1]) if emission else None,
         exposure_ms=_positive(told.get("ExposureTime")),
+        objective=objective_name(told.get("Objective"), told.get("Magnification")),
     )
 
 

@@ -25,6 +25,7 @@ from imextract.registration.merge import merge_manifests
 from imextract.registration.microscopes import bioformats
 from imextract.registration.microscopes.ometiff_uuids import OmeUuids
 from imextract.registration.microscopes.protocol import Claim
+from imextract.registration.objectives import objective_names
 from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.ome_xml import parse_ome_xml
 from imextract.registration.options import ManifestOptions
@@ -382,6 +383,7 @@ def _manifest(
         site_cells=_cells(group, images, places),
         metadata=[entry] if entry.lower().endswith(_COMPANIONS) else [],
         metadata_text=told.text,
+        objective=objective_names(images[image.id].objective for image in group),
     )
     for image in group:
         site = places[image.id].site

@@ -27,6 +27,7 @@ from imextract.registration.microscopes.operetta_index import (
     read_index,
 )
 from imextract.registration.microscopes.protocol import Claim
+from imextract.registration.objectives import objective_names
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
 from imextract.registration.vendor_xml import joined, read_head, read_text
@@ -88,6 +89,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         channels=list(channels.values()),
         metadata=[claim.entry, *sorted(_metadata(claim) - {claim.entry})],
         metadata_text=read_text(found.folder / claim.entry),
+        objective=objective_names(index.objectives.values()),
         problems=problems,
         y_grows_up=True,
     )

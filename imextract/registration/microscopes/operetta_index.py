@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imextract.errors import RegistrationError
+from imextract.registration.objectives import objective_name
 from imextract.registration.units import length_um, number, time_s
 from imextract.registration.vendor_xml import visit_xml
 
@@ -18,6 +19,7 @@ _HEAD = re.compile(rb"EvaluationInputData[^>]*(?:Harmony|Operett[ae])")
 _NEWEST_VERSION = 7
 
 _MOST_DIGITS = 9
+_OBJECTIVE = ("Magnification", "NA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,10 @@ class HarmonyChannel:
 
 @dataclass(slots=True)
 class HarmonyIndex:
-    """What an index says of its plate, channels and planes; `sizes` are heights and widths."""
+    """What an index says of its plate, channels and planes.
+
+    `sizes` are heights and widths, `objectives` those of the channels.
+    """
 
     plate: str | None = None
     rows: int | None = None
@@ -60,6 +65,7 @@ class HarmonyIndex:
     channels: dict[int, HarmonyChannel] = field(default_factory=dict)
     images: list[HarmonyImage] = field(default_factory=list)
     sizes: set[tuple[int, int]] = field(default_factory=set)
+    objectives: dict[int, str | None] = field(default_factory=dict)
 
 
 def is_harmony_index(head: bytes) -> bool:
@@ -159,6 +165,8 @@ class _Reading:
         channel = self._number("ChannelID")
         if channel not in self.index.channels:
             self.index.channels[channel] = self._channel(channel)
+            texts = (self._measure(channel, f"Objective{key}", "")[0] for key in _OBJECTIVE)
+            self.index.objectives[channel] = objective_name(None, *texts)
         self._add_size(channel)
         height = "AbsPositionZ" if self._has_absolute_z else "PositionZ"
         self.index.images.append(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imextract.errors import RegistrationError
+from imextract.registration.objectives import objective_name
 from imextract.registration.units import length_um, number
 from imextract.registration.vendor_xml import visit_xml
 
@@ -55,6 +56,7 @@ class Xdce:
     pixel_size_x_um: float | None = None
     pixel_size_y_um: float | None = None
     z_step_um: float | None = None
+    objective: str | None = None
     wavelengths: dict[int, Wavelength] = field(default_factory=dict)
     offsets: list[tuple[float | None, float | None]] = field(default_factory=list)
     images: list[XdceImage] = field(default_factory=list)
@@ -158,6 +160,8 @@ class _Reading:
             self.index.declared_images = self._integer(attributes, "number")
         elif name == "ObjectiveCalibration":
             unit = attributes.get("unit", "µm")
+            keys = "objective_name", "magnification", "numerical_aperture"
+            self.index.objective = objective_name(*map(attributes.get, keys))
             self.index.pixel_size_x_um = _pixel_size(attributes.get("pixel_width"), unit)
             self.index.pixel_size_y_um = _pixel_size(attributes.get("pixel_height"), unit)
         elif name == "Size" and {"height", "width"} <= attributes.keys():

@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("folder", sa.Text(), nullable=False),
         sa.Column("microscope_type", sa.Text(), nullable=False),
+        sa.Column("objective", sa.Text(), nullable=True),
         sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", ID, nullable=False),
         sa.ForeignKeyConstraint(
