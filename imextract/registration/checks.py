@@ -51,7 +51,8 @@ def _shared_cells(manifest: Manifest) -> Iterator[Problem]:
         if before is not key:
             text = (
                 f"plate {key.plate}, well {key.well}: sites {before.site} and {key.site} lie at "
-                f"the same place, row {site.y}, column {site.x}; tell where they lie with --layout"
+                f"the same place, row {site.y}, column {site.x}; tell where they lie with "
+                "--layout, or by site_y and site_x of a manifest"
             )
             yield Problem("error", None, text)
 

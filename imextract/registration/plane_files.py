@@ -416,7 +416,8 @@ class _PlaneRows(RowGroup):
                 one, other = (keys[index].site for index in twice)
                 text = (
                     f"plate {plate}, well {well}: sites {one} and {other} stand at the same place "
-                    "of the stage; tell where they lie with --layout"
+                    "of the stage; tell where they lie with --layout, or by site_y and site_x of "
+                    "a manifest"
                 )
                 yield Problem("error", None, text)
 

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -253,9 +253,14 @@ def _exchange_manifest(manifest: Manifest, file: Path) -> None:
     if not file.exists():
         write_manifest_file(manifest, file)
         return
-    # What was wrong with the planes as the folder tells them may be right now.
+    # What was wrong with the planes as the folder tells them may be right now; what could
+    # not be told of others, the file decides by the lines that it has.
     before = frozenset(check_manifest(manifest))
-    manifest.problems = [problem for problem in manifest.problems if problem not in before]
+    manifest.problems = [
+        replace(problem, severity="warning")
+        for problem in manifest.problems
+        if problem not in before
+    ]
     correct_manifest(manifest, file)
     manifest.problems.extend(check_manifest(manifest))
 
