@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +24,11 @@ __all__ = ["BioFormatsReader", "Inspection", "inspect_file"]
 Reply = dict[str, Any]
 
 _METADATA_SUFFIXES = {".csv", ".htd", ".ini", ".json", ".log", ".ome", ".txt", ".xml"}
+
+
+# Formats (Bio-Formats 7.3.1) of which, if a file is missing, all planes behind it are
+# told to be others; by the type of ours that reads them right.
+_SHIFTED = {"Olympus ScanR": "scanr"}
 
 
 def inspect_file(path: Path, settings: Settings, folder: Path | None = None) -> Inspection:
@@ -48,6 +53,7 @@ def inspect_file(path: Path, settings: Settings, folder: Path | None = None) -> 
     with Utf8Names(path) as names:
         place = {"path": names.name, "folders": _folders(names.name, path, folder)}
         reply = shared_process(settings).ask(f"{path}: opening", {"do": "inspect", **place})
+        _refuse_shifted(path, reply)
         warnings = [*reply["warnings"]]
         if reply["used_files"] is None:
             warnings.append(
@@ -101,6 +107,7 @@ class BioFormatsReader:
             reply = self._process.ask(
                 f"{self._path}: opening", {"do": "open", "place": self._place}
             )
+            _refuse_shifted(self._path, reply)
             self._structure = _structure(self._path, reply)
         except BaseException:
             self._names.close()
@@ -114,6 +121,7 @@ class BioFormatsReader:
             None if reply["used_files"] is None else self._all_files(companions),
             self._series_files,
             self._plane_count,
+            self._planes_as_given,
             file_problems(companions),
         )
 
@@ -253,6 +261,14 @@ class BioFormatsReader:
             return self._structure[series].plane_count
         return sum(series.plane_count for series in self._structure)
 
+    def _planes_as_given(self, series: int) -> Iterator[PixelArray]:
+        """Read a series whatever its planes are worth; what cannot be read is left out."""
+        for plane in range(self._structure[series].plane_count):
+            try:
+                yield self._pending(PlaneRef(series, plane)).result()[0]
+            except SourceFileError:
+                continue
+
     def _all_files(self, companions: Sequence[ExpectedFile]) -> tuple[Path, ...]:
         return tuple(dict.fromkeys([*self._used_files, *(file.path for file in companions)]))
 
@@ -309,6 +325,20 @@ def _ordinary_file(path: Path) -> Path:
 def _folders(name: str, path: Path, folder: Path | None) -> list[str]:
     """Give the folders that may be read: the one given, and where links to it are."""
     return list(dict.fromkeys([str(folder or path.parent), str(Path(name).parent)]))
+
+
+def _refuse_shifted(path: Path, reply: Reply) -> None:
+    ours = _SHIFTED.get(reply["format"])
+    if ours is None:
+        return
+    tiffs = [name for name in reply["used_files"] or () if name.lower().endswith((".tif", ".tiff"))]
+    there = sum(map(os.path.exists, tiffs))
+    declared = sum(series["plane_count"] for series in reply["series"])
+    if there < declared:
+        raise SourceFileError(
+            f"{path}: {declared} planes expected, files of {there} got; Bio-Formats takes planes "
+            f"behind a missing file for others: register with --microscope {ours}"
+        )
 
 
 def _structure(path: Path, reply: Reply) -> tuple[SeriesStructure, ...]:

@@ -51,6 +51,7 @@ class OpenDataSet:
             self._image_reader,
         )
         java.call(self._reader, "setFlattenedResolutions", "(Z)V", False)
+        _set_options(self._reader)
         self._metadata = _metadata_store(self._reader) if with_metadata else None
         java.call(self._reader, "setId", "(Ljava/lang/String;)V", path)
         self.series = [self._series(index) for index in range(self._count("getSeriesCount"))]
@@ -140,6 +141,15 @@ def _reader_classes() -> java.JavaObject:
         excluded = java.class_of(f"loci.formats.in.{name}")
         java.call(classes, "removeClass", "(Ljava/lang/Class;)V", excluded)
     return classes
+
+
+def _set_options(reader: java.JavaObject) -> None:
+    """Open OME-TIFFs of which a file is missing: the planes of the others are there."""
+    options = java.new("loci/formats/in/DynamicMetadataOptions")
+    names = "(Ljava/lang/String;Ljava/lang/String;)V"
+    java.call(options, "set", names, "ometiff.fail_on_missing_tiff", "false")
+    signature = "(Lloci/formats/in/MetadataOptions;)V"
+    java.call(reader, "setMetadataOptions", signature, options)
 
 
 def _ome_service() -> java.JavaObject:

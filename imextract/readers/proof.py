@@ -1,11 +1,14 @@
 """Telling pixels that were read from pixels that were invented.
 
 Where a TIFF of a data set is missing, empty or truncated, Bio-Formats gives
-zeros, wholly or in part, without a word. So a plane that might be such a one is
-accepted only if a healthy TIFF of its series holds the very same pixels.
+zeros, wholly or in part, without a word; of some formats (Yokogawa CV7000) it
+gives another plane in place of one whose file is missing. So a plane that might
+be such a one is accepted only if a healthy TIFF of its series holds the very
+same pixels, and holds them for no other plane.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import xxhash
@@ -18,6 +21,9 @@ from imextract.readers.tiff import check_tiff, is_tiff, tiff_planes
 __all__ = ["PlaneProof"]
 
 _TIFF_SUFFIXES = {".tif", ".tiff", ".stk", ".flex", ".lsm", ".ome"}
+# Formats (Bio-Formats 7.3.1) that give another plane for a missing one, and whose
+# corrections are TIFFs too, so that counting does not tell that one is missing.
+_GIVE_OTHERS = frozenset({"Yokogawa CV7000"})
 _PLAIN_TIFF = "Tagged Image File Format"
 
 
@@ -34,6 +40,8 @@ class PlaneProof:
         Gives the files of one series.
     plane_count
         Gives the number of planes that should be in those files.
+    read_series
+        Gives the planes of a series as Bio-Formats gives them, those that it can.
     problems
         Files that are not as they were registered, and why.
     """
@@ -44,15 +52,19 @@ class PlaneProof:
         files: Sequence[Path] | None,
         series_files: Callable[[int], Sequence[Path]],
         plane_count: Callable[[int], int],
+        read_series: Callable[[int], Iterable[PixelArray]],
         problems: Mapping[Path, str],
     ) -> None:
         self._series_files = series_files
         self._plane_count = plane_count
+        self._read_series = read_series
         self._problems = problems
         self._has_tiffs = files is None or _any_tiff(files)
+        self._gives_others = format_name in _GIVE_OTHERS
         self._is_lone_tiff = format_name == _PLAIN_TIFF and files is not None and len(files) == 1
         self._current: _Evidence | None = None
         self._current_series = -1
+        self._given: Counter[bytes] | None = None
 
     def problems(self, series: int) -> str:
         """Say which files of a series are bad, and why; nothing if none is."""
@@ -66,11 +78,15 @@ class PlaneProof:
         """Say why a plane may be invented; nothing if it is not."""
         problems = self.problems(ref.series)
         if problems:
-            is_proven = not is_constant(plane) and self._evidence(ref.series).holds(plane)
-            return "" if is_proven else problems
-        if not self._has_tiffs or self._is_lone_tiff or not is_constant(plane):
+            is_held = not is_constant(plane) and self._evidence(ref.series).holds(plane)
+            return self._doubt_other(ref, plane) if is_held else problems
+        if not self._has_tiffs or self._is_lone_tiff:
             return ""
-        return self._doubt_constant(ref, plane)
+        return (
+            self._doubt_constant(ref, plane)
+            if is_constant(plane)
+            else self._doubt_other(ref, plane)
+        )
 
     def _doubt_constant(self, ref: PlaneRef, plane: PixelArray) -> str:
         evidence = self._evidence(ref.series)
@@ -87,6 +103,27 @@ class PlaneProof:
             )
         return ""
 
+    def _doubt_other(self, ref: PlaneRef, plane: PixelArray) -> str:
+        """Say why a plane may be another one, given in place of one that is missing."""
+        evidence = self._evidence(ref.series)
+        may_lack = self._gives_others or evidence.plane_count < self._plane_count(ref.series)
+        if not may_lack:
+            return ""
+        if self._given is None:
+            self._given = Counter(map(_digest, self._read_series(ref.series)))
+        held = evidence.count(plane)
+        if self._given[_digest(plane)] > max(held, 1):
+            return (
+                "Bio-Formats gives the same pixels for "
+                "several planes, as it does where a file is missing"
+            )
+        if not held and any(map(evidence.count_digest, self._given)):
+            return (
+                "a file of its series is missing, and none of the others holds these pixels, so "
+                "they are another plane's"
+            )
+        return ""
+
     def _evidence(self, series: int) -> "_Evidence":
         if self._current is not None and self._current_series == series:
             return self._current
@@ -95,6 +132,7 @@ class PlaneProof:
             # Only the series being read: a plate has thousands.
             self._current = _Evidence(files, self._problems)
         self._current_series = series
+        self._given = None
         return self._current
 
 
@@ -110,18 +148,26 @@ class _Evidence:
                 self._examine(file)
         bad = {*known, *self.problems}
         self._digests = _digests([file for file in files if file not in bad])
-        self._seen: set[bytes] = set()
+        self._seen: Counter[bytes] = Counter()
 
     def holds(self, plane: PixelArray) -> bool:
         """Whether a healthy TIFF holds the plane; decodes until it is found."""
         wanted = _digest(plane)
-        if wanted in self._seen:
-            return True
-        for digest in self._digests:
-            self._seen.add(digest)
-            if digest == wanted:
-                return True
-        return False
+        while wanted not in self._seen:
+            digest = next(self._digests, None)
+            if digest is None:
+                return False
+            self._seen[digest] += 1
+        return True
+
+    def count(self, plane: PixelArray) -> int:
+        """Count the pages of healthy TIFFs that hold the plane; decodes all."""
+        return self.count_digest(_digest(plane))
+
+    def count_digest(self, digest: bytes) -> int:
+        """Count the pages of healthy TIFFs with a digest; decodes all."""
+        self._seen.update(self._digests)
+        return self._seen[digest]
 
     def _examine(self, file: Path) -> None:
         if not is_tiff(file):

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imextract.config import Settings
-from imextract.errors import ImextractError, RegistrationError
+from imextract.errors import ImextractError, RegistrationError, SourceFileError
 from imextract.planes import PlaneRef, SeriesStructure
-from imextract.registration.candidates import Candidate
 from imextract.registration.channels import add_channels
 from imextract.registration.files import FoundFiles
 from imextract.registration.geometry import same_places
@@ -281,12 +280,13 @@ class _Files:
             return self._plain(path, header.structure, header.end_of_pixels, source.size_bytes)
         try:
             file = open_numbered_file(self._found, path, self._settings)
+            _refuse_set(file, path)
         except (OSError, ImextractError) as error:
             self._warn(path, f"cannot be opened: its planes are absent ({error})")
             return None
         for text in file.warnings:
             self._warn(path, text)
-        return _of_the_file_alone(file, path)
+        return file
 
     def _plain(
         self, path: str, structure: SeriesStructure, end: int, size_bytes: int
@@ -317,13 +317,23 @@ class _Files:
         self.problems.append(Problem("warning", path, text))
 
 
-def _of_the_file_alone(file: NumberedFile, path: str) -> NumberedFile:
-    """Keep of what Bio-Formats told only the file: its siblings are planes of their own."""
-    candidate = file.candidate
-    if candidate is None or candidate.files == (path,):
-        return file
-    alone = Candidate(path, candidate.inspection, (path,), (path,))
-    return replace(file, candidate=alone)
+def _refuse_set(file: NumberedFile, path: str) -> None:
+    """Refuse a file that Bio-Formats takes for a part of the plate: it would give any plane of it.
+
+    Raises
+    ------
+    SourceFileError
+        If the file was opened together with others that are not its own.
+    """
+    stem = path.rpartition(".")[0]
+    files = file.candidate.files if file.candidate is not None else ()
+    others = [other for other in files if other != path and other.rpartition(".")[0] != stem]
+    if others:
+        raise SourceFileError(
+            f"{path}: is no plain TIFF, and Bio-Formats reads it as one of {len(files)} files of a "
+            f"set, such as {others[0]}, so that which plane is its own cannot be told; replace it "
+            "by a whole one, or register with --microscope bioformats"
+        )
 
 
 class _PlaneRows(RowGroup):
