@@ -119,12 +119,17 @@ def _claims(
     """Ask the types in order; what one claims, the next ones do not see."""
     for name in types:
         for claim in MICROSCOPES[name].claim(_unclaimed(found)):
-            if not claim.files - found.claimed.keys():
-                continue
             shared = _shared(found, claim)
-            found.claimed.update((path, claim.entry) for path in claim.files - shared.keys())
+            is_part = claim.files <= found.claimed.keys()
+            for path in claim.files - shared.keys():
+                found.claimed.setdefault(path, claim.entry)
             if shared:
                 problems.append(_twice(found, claim, shared))
+                continue
+            if is_part:
+                owner = found.claimed[claim.entry]
+                text = f"is taken for a part of {owner}, which is read: not read by itself"
+                problems.append(Problem("warning", claim.entry, text))
                 continue
             logger.debug("%s: %s claims %d files", claim.entry, name, len(claim.files))
             yield name, claim

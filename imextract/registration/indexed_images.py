@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from imextract.errors import RegistrationError
 from imextract.readers.source import open_source
 from imextract.registration.files import FoundFiles
+from imextract.registration.left_out import left_out
 from imextract.registration.manifest import Problem
 from imextract.registration.vendor_xml import encoding_of, joined, read_head
 from imextract.registration.wells import LAST_COLUMN, LAST_ROW, well_name
@@ -41,11 +42,9 @@ def named_files(found: FoundFiles, entry: str, pattern: re.Pattern[bytes]) -> It
 def unnamed_problems(
     entry: str, images: Iterable[str], named: Collection[str]
 ) -> Iterator[Problem]:
-    """Say that images lie beside an index that does not name them."""
+    """Name the images that lie beside an index that does not name them."""
     others = [path for path in images if path not in named]
-    if others:
-        text = f"{len(others)} images are not named by {entry}: left out, such as this one"
-        yield Problem("warning", others[0], text)
+    yield from left_out(others, f"is not named by {entry}")
 
 
 def ranks(numbers: Iterable[int]) -> dict[int, int]:

@@ -18,6 +18,7 @@ from imextract.errors import SourceFileError
 from imextract.readers.source import open_source
 from imextract.registration.channels import distinct
 from imextract.registration.files import FoundFiles
+from imextract.registration.left_out import left_out
 from imextract.registration.lost_index import lost_index, orphans
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.metamorph_tiff import StackHeader, read_stack_header
@@ -252,12 +253,8 @@ class _Images:
         self._declared = _declared_names(experiment)
         self._images: defaultdict[tuple[int, int, int | None], list[str]] = defaultdict(list)
         strangers = [image.path for image in self._named(claim) if not self._add(image)]
-        if strangers:
-            text = (
-                f"{len(strangers)} files are named after it, but with numbers that it does not "
-                f"declare: left out, such as {strangers[0]}"
-            )
-            problems.append(Problem("warning", claim.entry, text))
+        reason = f"is named after {claim.entry}, but with numbers that it does not declare"
+        problems.extend(left_out(strangers, reason))
 
     def files(self, wave: int, stage: int, tpoint: int | None) -> list[str]:
         """Give the files of zero-based indices; more than one is one too many."""

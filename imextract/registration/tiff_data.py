@@ -21,7 +21,8 @@ _DTYPES = {"float": "float32", "double": "float64"}
 class PlanePage:
     """A plane and where it lies; `file` is None for the file of the OME-XML itself.
 
-    `uuid` is the identifier that the file is told to have; "" where none is told.
+    `uuid` is the identifier that the file is told to have; "" where none is told. A file
+    that is told by that alone is "".
     """
 
     zplane: int
@@ -50,8 +51,6 @@ class OmePages:
     ----------
     metadata_file, metadata_uuid
         The file that has the whole OME-XML, where this has only its name.
-    strangers
-        Identifiers of files that are told without a name.
     uuid
         The identifier of the file of the OME-XML itself.
     own_names
@@ -61,7 +60,6 @@ class OmePages:
     images: tuple[ImagePages, ...] = ()
     metadata_file: str | None = None
     metadata_uuid: str = ""
-    strangers: tuple[str, ...] = ()
     uuid: str = ""
     own_names: frozenset[str] = frozenset()
 
@@ -69,7 +67,7 @@ class OmePages:
     def files(self) -> frozenset[str]:
         """Names of all other files than this."""
         named = {plane.file for image in self.images for plane in image.planes}
-        return frozenset(name for name in named if name is not None)
+        return frozenset(name for name in named if name)
 
 
 def parse_pages(text: str) -> OmePages:
@@ -91,7 +89,6 @@ def _gather(events: Iterator[tuple[str, Element]]) -> OmePages:
         tuple(reader.images),
         reader.metadata_file,
         reader.metadata_uuid,
-        tuple(dict.fromkeys(reader.strangers)),
         reader.own_uuid,
         frozenset(reader.own_names),
     )
@@ -104,7 +101,6 @@ class _Reader:
         self.images: list[ImagePages] = []
         self.metadata_file: str | None = None
         self.metadata_uuid = ""
-        self.strangers: list[str] = []
         self.own_uuid = ""
         self.own_names: set[str] = set()
         self._has_root = False
@@ -154,25 +150,22 @@ class _Reader:
                     f"image {identifier}: TiffData of page {page} and {count} planes; expected "
                     "numbers from 0; correct the OME-XML"
                 )
-            file, uuid, is_known = self._file(block)
-            for offset in range(min(count, structure.plane_count - start) if is_known else 0):
+            file, uuid = self._file(block)
+            for offset in range(min(count, structure.plane_count - start)):
                 yield PlanePage(*structure.zct(start + offset), file, page + offset, uuid)
 
-    def _file(self, block: Element) -> tuple[str | None, str, bool]:
-        """Give the file of a block, its identifier, and whether it can be told; None is this."""
+    def _file(self, block: Element) -> tuple[str | None, str]:
+        """Give the file of a block and its identifier; None is the file of the OME-XML."""
         uuid = next((child for child in block if local_name(child) == "UUID"), None)
         if uuid is None:
-            return None, "", True
+            return None, ""
         identifier = (uuid.text or "").strip()
         name = uuid.get("FileName")
         if self.own_uuid and identifier == self.own_uuid:
             # Whatever it was called when it was written.
             self.own_names.update([name] if name else [])
-            return None, identifier, True
-        if not name:
-            self.strangers.append(identifier)
-            return None, identifier, False
-        return name, identifier, True
+            return None, identifier
+        return name or "", identifier
 
 
 def _is_channel(element: Element) -> bool:

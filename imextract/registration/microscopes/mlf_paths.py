@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from imextract.registration.files import FoundFiles, natural_order
+from imextract.registration.left_out import left_out
 from imextract.registration.manifest import Problem
 from imextract.registration.microscopes.mlf import Record
 from imextract.registration.microscopes.protocol import Claim
@@ -66,9 +67,7 @@ class RecordPaths:
             yield Problem("warning", self._contradicted[0], text)
         others = sorted(claim.files - self._used.keys(), key=natural_order)
         foreign = [path for path in others if _is_image(path) and not _is_correction(path)]
-        if foreign:
-            text = f"{len(foreign)} images have no record in {claim.entry}, such as this: left out"
-            yield Problem("warning", foreign[0], text)
+        yield from left_out(foreign, f"has no record in {claim.entry}")
         for path, count in islice(((p, n) for p, n in self._used.items() if n > 1), _MOST_NAMED):
             text = f"{count} records of {claim.entry} name this file: expected one for each plane"
             yield Problem("error", path, text)

@@ -99,7 +99,8 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     """
     text = _ome_xml(found, claim.entry)
     uuids = OmeUuids(found, (*_IMAGES, *_COMPANIONS))
-    pages, ome = _resolved(found, claim.entry, parse_pages(text), uuids), parse_ome_xml(text)
+    raw, ome = parse_pages(text), parse_ome_xml(text)
+    pages = _resolved(found, claim.entry, raw, uuids)
     if pages.metadata_file is not None:
         raise SourceFileError(
             f"{found.folder / claim.entry}: the OME-XML of {len(claim.files)} files is in "
@@ -114,7 +115,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     problems.extend(_unusual_problem(path) for path in sorted(unusual))
     problems.extend(
         Problem("warning", claim.entry, f"names a file only by {uuid}: its planes are absent")
-        for uuid in pages.strangers
+        for uuid in _strangers(claim.entry, raw, uuids)
     )
     placement = Placement(options, found.name)
     (places,) = placement.place([ome])
@@ -236,9 +237,10 @@ def _resolved(
 ) -> OmePages:
     """Put the file that has the told identifier in place of each that is not it, or none."""
     meant: dict[tuple[str, str], str | None] = {}
-    for file, uuid in sorted({(p.file, p.uuid) for i in pages.images for p in i.planes if p.file}):
+    named = {(p.file, p.uuid) for i in pages.images for p in i.planes if p.file is not None}
+    for file, uuid in sorted(named):
         meant[file, uuid] = _meant(found, path, pages, (file, uuid), uuids)
-        if meant[file, uuid] is None and is_noted:
+        if meant[file, uuid] is None and file and is_noted:
             other = uuids.of(_below(path, file))
             text = f"is {other}, but {path} means {uuid}: its planes there are absent"
             problem = Problem("warning", _below(path, file), text)
@@ -248,6 +250,12 @@ def _resolved(
         replace(image, planes=tuple(_with_files(image.planes, meant))) for image in pages.images
     )
     return replace(pages, images=images)
+
+
+def _strangers(path: str, pages: OmePages, uuids: OmeUuids) -> list[str]:
+    """Give the identifiers that are told without a name, and that no file beside has."""
+    told = {p.uuid for image in pages.images for p in image.planes if p.file == ""}
+    return sorted(uuid for uuid in told if uuids.file_of(_parent(path), uuid) is None)
 
 
 def _with_files(
@@ -266,6 +274,9 @@ def _meant(
 ) -> str | None:
     """Give the name of the file that is meant; None if the one of that name is another."""
     file, uuid = told
+    if not file:
+        known = uuids.file_of(_parent(path), uuid)
+        return None if known is None else known.rpartition("/")[2]
     full = _below(path, file)
     if not uuid or full == path or why_not_local(file) is not None:
         return file

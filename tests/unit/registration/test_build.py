@@ -199,6 +199,14 @@ def test_images_of_two_different_indices_are_an_error(listed_twice: Path) -> Non
     assert [row.source_file for row in made.rows()] == ["a.tif", "b.tif"]
 
 
+def test_an_index_that_is_a_part_of_another_set_is_named(listed_twice: Path) -> None:
+    (listed_twice / "toy.list").write_text("a.tif\nb.tif\nz-toy.list")
+    (listed_twice / "z-toy.list").write_text("")
+    made = build(listed_twice)
+    (problem,) = (one for one in made.problems if one.file == "z-toy.list" and "part" in one.text)
+    assert problem.text == "is taken for a part of toy.list, which is read: not read by itself"
+
+
 def test_a_copy_of_an_index_is_left_out_and_told(listed_twice: Path) -> None:
     made = build(listed_twice)
     (problem,) = made.problems

@@ -115,7 +115,7 @@ def test_an_image_that_the_index_does_not_name_is_left_out_aloud(small_plate: Pa
 
     texts = [problem.text for problem in manifest.problems]
     assert "declares 8 images, but names 7" in texts[0]
-    assert "1 images are not named by" in texts[1]
+    assert "is not named by" in texts[1]
     assert sum(1 for _ in manifest.rows()) == 7
 
 

@@ -170,7 +170,7 @@ def test_a_plane_that_was_not_recorded_is_absent(small_plate: Path) -> None:
     manifest = _register(small_plate.parent)
 
     assert [row.source is None for row in manifest.rows()].count(True) == 1
-    assert any("not named by" in problem.text for problem in manifest.problems)
+    assert any("is not named by" in problem.text for problem in manifest.problems)
 
 
 def test_a_plane_in_a_bad_state_whose_file_is_there_is_doubted_aloud(small_plate: Path) -> None:

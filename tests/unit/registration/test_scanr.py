@@ -222,7 +222,7 @@ def test_an_image_of_another_name_is_left_out_aloud(small_plate: Path) -> None:
 
     (warning,) = manifest.problems
     assert warning.file == "data/overview.tif"
-    assert "are not named by" in warning.text
+    assert "is not named by" in warning.text
 
 
 @pytest.mark.parametrize(

@@ -152,9 +152,16 @@ def test_numbers_beyond_those_declared_are_left_out_by_name(tmp_path: Path) -> N
     write_plane(tmp_path / "a_s2.tif")
     manifest = manifest_of(tmp_path)
     assert [row.source_file for row in manifest.rows()] == ["a_s1.tif"]
-    assert any(
-        "does not declare: left out, such as a_s2.tif" in text for text in warnings(manifest)
-    )
+    reason = "is named after a.nd, but with numbers that it does not declare: left out"
+    assert f"a_s2.tif: {reason}" in warnings(manifest)
+
+
+def test_every_image_that_is_left_out_is_named(tmp_path: Path) -> None:
+    write_nd(tmp_path, "a.nd", '"DoStage", TRUE', '"NStagePositions", 1')
+    for number in range(1, 6):
+        write_plane(tmp_path / f"a_s{number}.tif")
+    told = [text for text in warnings(manifest_of(tmp_path)) if "does not declare" in text]
+    assert [text.split(":")[0] for text in told] == [f"a_s{number}.tif" for number in range(2, 6)]
 
 
 def test_wells_of_large_plates_and_sites_that_do_not_count_from_one(tmp_path: Path) -> None:

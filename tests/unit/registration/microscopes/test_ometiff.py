@@ -151,6 +151,40 @@ def test_a_renamed_file_is_known_by_its_identifier(tmp_path: Path) -> None:
     assert [row.source_file for row in rows] == ["after.ome.tif", "b.ome.tif"]
 
 
+def test_a_file_that_is_told_by_its_identifier_alone_is_found(tmp_path: Path) -> None:
+    other = "<TiffData FirstC='1' IFD='0'><UUID>urn:uuid:b</UUID></TiffData>"
+    text = ome(block(FirstC=0, IFD=0), other)
+    write_tiff(tmp_path / "a.ome.tif", noise(8, 9), description=text)
+    own = ome(block(FirstC=1, IFD=0)).replace("urn:uuid:own", "urn:uuid:b")
+    write_tiff(tmp_path / "whatever.ome.tif", noise(8, 9, seed=1), description=own)
+    manifest = manifest_of(tmp_path, microscope="ometiff")
+    assert [(row.channel, row.source_file) for row in manifest.rows()] == [
+        ("channel_0", "a.ome.tif"),
+        ("channel_1", "whatever.ome.tif"),
+    ]
+    assert manifest.problems == []
+
+
+def test_an_identifier_that_no_file_has_is_told(tmp_path: Path) -> None:
+    other = "<TiffData FirstC='1' IFD='0'><UUID>urn:uuid:gone</UUID></TiffData>"
+    text = ome(block("a.ome.tif", FirstC=0, IFD=0), other)
+    write_tiff(tmp_path / "a.ome.tif", noise(8, 9), description=text)
+    (tmp_path / "set.companion.ome").write_text(text)
+    manifest = manifest_of(tmp_path)
+    assert [row.source_file for row in manifest.rows()] == ["a.ome.tif", None]
+    assert any("names a file only by urn:uuid:gone" in one for one in warnings(manifest))
+
+
+def test_files_without_an_identifier_of_their_own_go_by_their_names(tmp_path: Path) -> None:
+    blocks = [block(f"{name}.ome.tif", FirstC=c, IFD=0) for c, name in enumerate("ab")]
+    text = ome(*blocks).replace(' UUID="urn:uuid:own"', "")
+    for seed, name in enumerate(("a", "b", "copy of a")):
+        write_tiff(tmp_path / f"{name}.ome.tif", noise(8, 9, seed=seed), description=text)
+    manifest = manifest_of(tmp_path)
+    assert [row.source_file for row in manifest.rows()] == ["a.ome.tif", "b.ome.tif"]
+    assert [one.file for one in manifest.problems] == ["copy of a.ome.tif"]
+
+
 def test_a_plane_without_any_page_is_absent(tmp_path: Path) -> None:
     blocks = [block(f"{name}.ome.tif", FirstC=c, IFD=0) for c, name in enumerate("ab")]
     text = ome(*blocks, sizes='SizeZ="1" SizeC="3" SizeT="1"')
