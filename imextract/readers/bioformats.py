@@ -90,6 +90,8 @@ class BioFormatsReader:
         If the file cannot be opened.
     """
 
+    knows_dimensions = True
+
     def __init__(
         self,
         path: Path,

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-__all__ = ["MOST_OPEN", "ExpectedFile", "file_problems"]
+from imextract.errors import SourceFileError
+
+__all__ = ["MOST_OPEN", "ExpectedFile", "file_problems", "refuse_changed"]
 
 # Data sets kept open at a time, by whoever reads planes and by the Bio-Formats
 # process alike: a projection may go round as many as it has sources.
@@ -45,3 +47,19 @@ def file_problems(files: Iterable[ExpectedFile]) -> dict[Path, str]:
     """Give what is wrong, by file; nothing for files that are as expected."""
     problems = {file.path: file.problem() for file in files}
     return {path: problem for path, problem in problems.items() if problem is not None}
+
+
+def refuse_changed(path: Path, files: Iterable[ExpectedFile]) -> None:
+    """Refuse a data set of which a file is not as it was registered.
+
+    Raises
+    ------
+    SourceFileError
+        If one is not.
+    """
+    problems = file_problems(files)
+    if problems:
+        raise SourceFileError(
+            f"{path}: not the file that was registered: {'; '.join(problems.values())}; "
+            "put the file back or register the folder again"
+        )

@@ -1,11 +1,16 @@
 """What every reader of microscope files does."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from imextract.config import Settings
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
+from imextract.readers.expected import ExpectedFile
+from imextract.readers.inspection import Inspection
 
-__all__ = ["PlaneReader"]
+__all__ = ["PlaneReader", "ReaderKind"]
 
 
 class PlaneReader(Protocol):
@@ -57,3 +62,27 @@ class PlaneReader(Protocol):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class ReaderKind(Protocol):
+    """How a reader is opened, and whether it may read what Bio-Formats found."""
+
+    @property
+    def knows_dimensions(self) -> bool:
+        """Whether it tells which dimension is z, c and t, or only counts planes."""
+        ...
+
+    def __call__(
+        self,
+        path: Path,
+        settings: Settings,
+        companions: Sequence[ExpectedFile] = (),
+        folder: Path | None = None,
+        /,
+    ) -> PlaneReader:
+        """Open a data set."""
+        ...
+
+    def may_read(self, inspection: Inspection) -> bool:
+        """Say by the format alone whether the reader is worth a try."""
+        ...

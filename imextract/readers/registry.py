@@ -1,44 +1,32 @@
 """The readers by name, and which of them a file is given to."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from imextract.config import Settings
-from imextract.errors import ConfigError, ImextractError, SourceFileError
-from imextract.planes import PixelArray, PlaneRef, SeriesStructure
+from imextract.errors import ConfigError
+from imextract.readers.agreement import find_difference
 from imextract.readers.bioformats import BioFormatsReader, Inspection
+from imextract.readers.czi import CziReader
 from imextract.readers.expected import ExpectedFile
-from imextract.readers.protocol import PlaneReader
+from imextract.readers.lif import LifReader
+from imextract.readers.nd2 import Nd2Reader
+from imextract.readers.oib import OibReader
+from imextract.readers.protocol import PlaneReader, ReaderKind
 from imextract.readers.tiff import TiffReader
 
-__all__ = ["READERS", "ReaderKind", "choose_reader", "open_reader"]
+__all__ = ["READERS", "choose_reader", "open_reader"]
 
-
-class ReaderKind(Protocol):
-    """How a reader is opened, and whether it may read what Bio-Formats found."""
-
-    def __call__(
-        self,
-        path: Path,
-        settings: Settings,
-        companions: Sequence[ExpectedFile] = (),
-        folder: Path | None = None,
-        /,
-    ) -> PlaneReader:
-        """Open a data set."""
-        ...
-
-    def may_read(self, inspection: Inspection) -> bool:
-        """Say by the format alone whether the reader is worth a try."""
-        ...
-
+logger = logging.getLogger(__name__)
 
 # In the order in which they are tried. Bio-Formats, which reads all, is last.
 READERS: dict[str, ReaderKind] = {
     "tifffile": TiffReader,
+    "nd2": Nd2Reader,
+    "lif": LifReader,
+    "czi": CziReader,
+    "oib": OibReader,
     "bioformats": BioFormatsReader,
 }
 
@@ -77,42 +65,15 @@ def open_reader(
 def choose_reader(inspection: Inspection, settings: Settings) -> str:
     """Choose the first reader that gives what Bio-Formats gives.
 
-    A reader of our own is chosen only where its series have the same sizes and
-    types, and the first and the last plane of the file the same pixels: it must
-    count planes as Bio-Formats does, which, for one, inverts some pixels.
+    A reader of our own is chosen only for a file of which a sample of planes was
+    read by both, alike: it must count planes as Bio-Formats does, which, for
+    one, inverts some pixels. Why another is not taken is logged.
     """
-    return next(
-        name
-        for name, kind in READERS.items()
-        if name == "bioformats"
-        or (kind.may_read(inspection) and _agrees(kind, inspection, settings))
-    )
-
-
-def _agrees(kind: ReaderKind, inspection: Inspection, settings: Settings) -> bool:
-    last = len(inspection.structure) - 1
-    samples = {PlaneRef(0, 0), PlaneRef(last, inspection.structure[last].plane_count - 1)}
-    try:
-        with kind(inspection.path, settings) as ours:
-            if list(map(_shape, ours.structure)) != list(map(_shape, inspection.structure)):
-                return False
-            found = {ref: ours.read_plane(ref) for ref in samples}
-    except ImextractError:
-        # Whatever a reader cannot honour is left to Bio-Formats.
-        return False
-    return all(_is_what_bioformats_gives(inspection, settings, ref, found[ref]) for ref in samples)
-
-
-def _shape(series: SeriesStructure) -> tuple[int, tuple[int, int], str]:
-    return series.plane_count, series.shape, series.dtype
-
-
-def _is_what_bioformats_gives(
-    inspection: Inspection, settings: Settings, ref: PlaneRef, plane: PixelArray
-) -> bool:
-    try:
-        with BioFormatsReader(inspection.path, settings, (), inspection.folder) as theirs:
-            return np.array_equal(plane, theirs.read_plane(ref), equal_nan=True)
-    except SourceFileError:
-        # What Bio-Formats cannot decode, our reader could, every strip of it.
-        return True
+    for name, kind in READERS.items():
+        if name == "bioformats" or not kind.may_read(inspection):
+            continue
+        difference = find_difference(kind, inspection, settings)
+        if difference is None:
+            return name
+        logger.info("%s: read with Bio-Formats, not %s: %s", inspection.path, name, difference)
+    return "bioformats"

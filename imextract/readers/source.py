@@ -1,4 +1,4 @@
-"""Opening what may only be an ordinary file."""
+"""Opening and reading what may only be an ordinary file, and no bomb."""
 
 import os
 import stat
@@ -7,7 +7,11 @@ from typing import BinaryIO
 
 from imextract.errors import SourceFileError
 
-__all__ = ["open_source"]
+__all__ = ["open_source", "read_exactly", "refuse_bomb"]
+
+# No allocation beyond this unless the file holds enough to fill it.
+_SURELY_FITS = 256 * 2**20
+_MOST_EXPANSION = 2000
 
 
 def open_source(path: Path) -> BinaryIO:
@@ -31,6 +35,46 @@ def open_source(path: Path) -> BinaryIO:
             f"{path}: expected an ordinary file, got a pipe or device; leave it out"
         )
     return stream
+
+
+def read_exactly(path: Path, stream: BinaryIO, offset: int, size: int) -> bytes:
+    """Read a part of a file, all of it.
+
+    Raises
+    ------
+    SourceFileError
+        If the part does not lie inside the file.
+    """
+    length = os.fstat(stream.fileno()).st_size
+    # Compared before it is read: a damaged file may ask for more than there is memory.
+    if offset < 0 or size < 0 or offset + size > length:
+        raise SourceFileError(
+            f"{path}: expected {size} bytes at offset {offset}, but the file has {length}; "
+            "replace it by a whole one"
+        )
+    stream.seek(offset)
+    content = stream.read(size)
+    if len(content) != size:
+        raise SourceFileError(
+            f"{path}: expected {size} bytes at offset {offset}, got {len(content)}; "
+            "read it again when nothing writes to it"
+        )
+    return content
+
+
+def refuse_bomb(what: str, declared_bytes: int, stored_bytes: int) -> None:
+    """Refuse pixels that are far larger than what is stored of them.
+
+    Raises
+    ------
+    SourceFileError
+        If they are.
+    """
+    if declared_bytes > max(_SURELY_FITS, stored_bytes * _MOST_EXPANSION):
+        raise SourceFileError(
+            f"{what} declares {declared_bytes} bytes of pixels, but only {stored_bytes} "
+            "are stored: no compression does that; replace the file"
+        )
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -11,16 +11,15 @@ from tifffile import COMPRESSION, TiffFile, TiffFileError, TiffPage
 from imextract.config import Settings
 from imextract.errors import PlaneNotFoundError, SourceFileError
 from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
-from imextract.readers.expected import ExpectedFile, file_problems
+from imextract.readers.expected import ExpectedFile, refuse_changed
 from imextract.readers.inspection import Inspection
-from imextract.readers.source import open_source
-from imextract.readers.tiff_structure import check_tiff, is_tiff
+from imextract.readers.source import open_source, refuse_bomb
+from imextract.readers.tiff_structure import check_tiff, check_tiff_stream, is_tiff
 
-__all__ = ["TiffReader", "check_tiff", "is_tiff", "tiff_planes"]
+__all__ = ["TiffReader", "check_tiff", "is_tiff", "only_plane", "tiff_planes"]
 
-# No allocation beyond this unless the file holds enough to fill it.
-_SURELY_FITS = 256 * 2**20
-_MOST_EXPANSION = 2000
+# As Bio-Formats calls the TIFFs whose planes are their pages.
+_FORMATS = frozenset({"Tagged Image File Format", "Metamorph STK", "Metamorph TIFF"})
 
 # The tag of a MetaMorph stack (UIC2) whose count is that of its planes.
 _STK_PLANES = 33629
@@ -49,6 +48,8 @@ class TiffReader:
         If the file is no TIFF, is not whole, or its pages differ.
     """
 
+    knows_dimensions = False
+
     def __init__(
         self,
         path: Path,
@@ -56,7 +57,7 @@ class TiffReader:
         companions: Sequence[ExpectedFile] = (),
         folder: Path | None = None,  # noqa: ARG002  it reads no other file
     ) -> None:
-        _refuse_changed(path, companions)
+        refuse_changed(path, companions)
         check_tiff(path)
         self._path = path
         self._stream = open_source(path)
@@ -71,9 +72,10 @@ class TiffReader:
 
     @classmethod
     def may_read(cls, inspection: Inspection) -> bool:
-        """Say whether a file is a plain TIFF of one series."""
-        is_plain = inspection.format_name == "Tagged Image File Format"
-        return is_plain and len(inspection.structure) == 1 and is_tiff(inspection.path)
+        """Say whether a file is a TIFF of one series whose planes are its pages."""
+        is_known = inspection.format_name in _FORMATS
+        is_alone = inspection.used_files == (inspection.path,) and len(inspection.structure) == 1
+        return is_known and is_alone and is_tiff(inspection.path)
 
     @property
     def structure(self) -> tuple[SeriesStructure, ...]:
@@ -167,13 +169,26 @@ def tiff_planes(path: Path) -> Iterator[PixelArray]:
                 continue
 
 
-def _refuse_changed(path: Path, companions: Sequence[ExpectedFile]) -> None:
-    problems = file_problems(companions)
-    if problems:
+def only_plane(path: Path, stream: BinaryIO) -> PixelArray:
+    """Decode the one plane of a TIFF that lies inside another file.
+
+    Raises
+    ------
+    SourceFileError
+        If it is not whole, or holds more.
+    """
+    count = check_tiff_stream(path, stream)
+    # tifffile takes where the stream stands for the beginning of the file.
+    stream.seek(0)
+    pages = _open_pages(path, stream)
+    if count != 1 or len(pages) != 1:
         raise SourceFileError(
-            f"{path}: not the file that was registered: {'; '.join(problems.values())}; "
-            "put the file back or register the folder again"
+            f"{path}: a TIFF inside has {len(pages)} pages of {count} planes, expected one; "
+            "read the file with Bio-Formats"
         )
+    _check_page(path, 0, pages[0])
+    plane: PixelArray = _decode(path, 0, pages[0])[0]
+    return plane
 
 
 def _open_pages(path: Path, stream: object) -> list[TiffPage]:
@@ -196,12 +211,7 @@ def _check_page(path: Path, number: int, page: TiffPage) -> None:
             f"{path}: page {number} holds {page.shape} pixels of type {name}; expected a plane "
             f"of {', '.join(PIXEL_TYPES)}; read the file with Bio-Formats or convert it"
         )
-    stored = sum(page.databytecounts)
-    if page.nbytes > max(_SURELY_FITS, stored * _MOST_EXPANSION):
-        raise SourceFileError(
-            f"{path}: page {number} declares {page.nbytes} bytes of pixels, but only {stored} "
-            "are stored: no compression does that; replace the file"
-        )
+    refuse_bomb(f"{path}: page {number}", page.nbytes, sum(page.databytecounts))
 
 
 def _decode(path: Path, number: int, page: TiffPage) -> PixelArray:

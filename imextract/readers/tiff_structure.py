@@ -14,7 +14,7 @@ from typing import BinaryIO
 from imextract.errors import SourceFileError
 from imextract.readers.source import open_source
 
-__all__ = ["check_tiff", "is_tiff"]
+__all__ = ["check_tiff", "check_tiff_stream", "is_tiff"]
 
 _SUBFILE_TYPE = 254
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
@@ -83,7 +83,12 @@ def check_tiff(path: Path) -> int:
         If it does not, or the file is no TIFF.
     """
     with open_source(path) as stream:
-        return _TiffFile(path, stream).check()
+        return check_tiff_stream(path, stream)
+
+
+def check_tiff_stream(path: Path, stream: BinaryIO) -> int:
+    """Check a TIFF that lies inside another file, as `check_tiff`."""
+    return _TiffFile(path, stream).check()
 
 
 class _TiffFile:

@@ -1,0 +1,92 @@
+"""Whether a reader gives what Bio-Formats gives, tried on a sample of planes."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from imextract.config import Settings
+from imextract.errors import ImextractError, SourceFileError
+from imextract.planes import PixelArray, PlaneRef, SeriesStructure
+from imextract.readers.bioformats import BioFormatsReader
+from imextract.readers.inspection import Inspection
+from imextract.readers.protocol import ReaderKind
+
+__all__ = ["find_difference", "sample_planes"]
+
+_MOST_SERIES = 8
+
+
+def find_difference(kind: ReaderKind, inspection: Inspection, settings: Settings) -> str | None:
+    """Say how a reader differs from Bio-Formats; None if it does not.
+
+    The series must have the same sizes and types, and all planes of a sample
+    the same pixels.
+    """
+    try:
+        with kind(inspection.path, settings) as ours:
+            if not _are_alike(kind, ours.structure, inspection.structure):
+                return f"expected {inspection.structure[:3]}, got {ours.structure[:3]}"
+            sample = sample_planes(inspection.structure)
+            found = {ref: ours.read_plane(ref) for ref in sample}
+    except ImextractError as error:
+        # Whatever a reader cannot honour is left to Bio-Formats.
+        return error.message
+    return _different_plane(inspection, settings, found)
+
+
+def sample_planes(structure: Sequence[SeriesStructure]) -> tuple[PlaneRef, ...]:
+    """Choose planes that tell whether all are counted alike.
+
+    The first and the last plane of the file, the first of series all over it,
+    and in the first and the last series one step along each dimension.
+    """
+    last = len(structure) - 1
+    step = max(1, -(-len(structure) // _MOST_SERIES))
+    chosen = {PlaneRef(series, 0) for series in range(0, len(structure), step)}
+    chosen |= {
+        PlaneRef(series, plane) for series in (0, last) for plane in _steps(structure[series])
+    }
+    return tuple(sorted(chosen))
+
+
+def _steps(series: SeriesStructure) -> Iterator[int]:
+    sizes = {"Z": series.size_z, "C": series.size_c, "T": series.size_t}
+    stride = 1
+    for dimension in series.dimension_order[2:]:
+        if sizes[dimension] > 1:
+            yield stride
+        stride *= sizes[dimension]
+    yield series.plane_count - 1
+
+
+def _are_alike(
+    kind: ReaderKind, ours: Sequence[SeriesStructure], theirs: Sequence[SeriesStructure]
+) -> bool:
+    if [_pixels(one) for one in ours] != [_pixels(one) for one in theirs]:
+        return False
+    return not kind.knows_dimensions or [*map(_order, ours)] == [*map(_order, theirs)]
+
+
+def _pixels(series: SeriesStructure) -> tuple[int, tuple[int, int], str]:
+    return series.plane_count, series.shape, series.dtype
+
+
+def _order(series: SeriesStructure) -> list[tuple[str, int]]:
+    """Give the dimensions along which planes are counted, the fastest first."""
+    sizes = {"Z": series.size_z, "C": series.size_c, "T": series.size_t}
+    return [(axis, sizes[axis]) for axis in series.dimension_order[2:] if sizes[axis] > 1]
+
+
+def _different_plane(
+    inspection: Inspection, settings: Settings, found: dict[PlaneRef, PixelArray]
+) -> str | None:
+    with BioFormatsReader(inspection.path, settings, (), inspection.folder) as theirs:
+        for ref, plane in found.items():
+            try:
+                is_same = np.array_equal(plane, theirs.read_plane(ref), equal_nan=True)
+            except SourceFileError:
+                # What Bio-Formats cannot decode, our reader could, every strip of it.
+                continue
+            if not is_same:
+                return f"other pixels in series {ref.series}, plane {ref.plane}"
+    return None
