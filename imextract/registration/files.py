@@ -22,6 +22,7 @@ __all__ = [
 
 _IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 _IGNORED_SUFFIXES = (".bfmemo",)
+_NUMBER = re.compile("[0-9]+")
 _MOST_REASONS = 3
 
 # A person reads some, not a million of the same.
@@ -47,12 +48,16 @@ class FoundFiles:
         return self.folder.name or "plate"
 
 
-def natural_order(path: str) -> tuple[tuple[int, str], ...]:
-    """Sort key in which "s2" comes before "s10"."""
-    parts = enumerate(re.split("([0-9]+)", path))
-    natural = [(int(part), "") if index % 2 else (-1, part) for index, part in parts]
+def natural_order(path: str) -> tuple[str, str]:
+    """Sort key in which "s2" comes before "s10"; small, as a plate has many thousands."""
     # The path itself at last, since "1" and "01" are the same number.
-    return (*natural, (0, path))
+    return _NUMBER.sub(_by_size, path), path
+
+
+def _by_size(match: re.Match[str]) -> str:
+    digits = match[0].lstrip("0")
+    # The longer number is the larger; any number comes before any text.
+    return f"\0{chr(len(digits))}{digits}"
 
 
 def is_empty(file: SourceFile) -> bool:

@@ -3,6 +3,7 @@
 import gzip
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,26 +17,43 @@ from tests.support import fake_file, sha256, spelt
 ORDERS = sorted("XY" + "".join(rest) for rest in permutations("ZCT"))
 
 
+KINDS: dict[str, dict[str, Any]] = {
+    "series": {"sizeC": 2, "series": 2},
+    "plate": {"sizeC": 2, "plates": 1, "plateRows": 2, "plateCols": 2, "fields": 2, "plateAcqs": 1},
+    "rgb": {"sizeC": 6, "rgb": 3},
+    "pairs": {"sizeC": 6, "rgb": 2},
+    "indexed": {"sizeC": 2, "indexed": "true"},
+}
+
+
 @pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_plane_is_what_its_pixels_spell(
-    tmp_path: Path, reader_settings: Settings, order: str
+    tmp_path: Path, reader_settings: Settings, kind: str, order: str
 ) -> None:
-    path = fake_file(tmp_path, sizeZ=4, sizeC=2, sizeT=3, dimOrder=order, series=2)
-    rows = list(build_manifest(tmp_path, ManifestOptions(), reader_settings).rows())
+    path = fake_file(tmp_path, sizeZ=4, sizeT=3, dimOrder=order, **KINDS[kind])
+    manifest = build_manifest(tmp_path, ManifestOptions(), reader_settings)
+    rows = list(manifest.rows())
+    channels, sites = list(manifest.channels), sorted(manifest.sites)
     seen = set()
+    palettes: dict[int, dict[int, int]] = {}
     with BioFormatsReader(path, reader_settings) as reader:
         for row in rows:
             assert row.ref is not None
             found = spelt(reader.read_plane(row.ref))
-            channel = int(row.channel.removeprefix("channel_"))
-            assert (found.series, found.z, found.c, found.t) == (
-                row.site.site,
-                row.zplane,
-                channel,
-                row.tpoint,
-            )
-            seen.add((found.series, found.z, found.c, found.t))
-    assert len(seen) == len(rows) == 2 * 4 * 2 * 3
+            spelt_here = found.series, found.z, found.c, found.t
+            meant = sites.index(row.site), row.zplane, channels.index(row.channel), row.tpoint
+            if kind == "indexed":
+                # Each channel has a palette of its own, in which a number has one place.
+                palette = palettes.setdefault(meant[2], {})
+                pairs = zip(meant, spelt_here, strict=True)
+                assert spelt_here == tuple(palette.setdefault(*pair) for pair in pairs)
+            else:
+                assert spelt_here == meant
+            seen.add(spelt_here)
+    assert all(len(set(palette.values())) == len(palette) for palette in palettes.values())
+    assert len(seen) == len(rows) == len(sites) * len(channels) * 4 * 3
+    assert len(channels) == KINDS[kind]["sizeC"]
 
 
 def test_real_stacks_of_micromanager_have_the_pixels_that_bioformats_reads(

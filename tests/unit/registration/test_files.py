@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imextract.errors import RegistrationError
-from imextract.registration.files import find_files
+from imextract.registration.files import find_files, natural_order
 
 
 def write(path: Path, content: bytes = b"x") -> Path:
@@ -106,7 +106,7 @@ _AS_USER = """
 import os, sys
 from pathlib import Path
 from imextract.errors import RegistrationError
-from imextract.registration.files import find_files
+from imextract.registration.files import find_files, natural_order
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
@@ -152,3 +152,11 @@ def test_an_unreadable_folder_within_is_named_and_the_rest_goes_on(open_tmp_path
     finally:
         closed.chmod(0o755)
     assert said.strip() == "['a.tif'] [('warning', 'closed')]"
+
+
+def test_numbers_in_names_are_counted_not_spelt() -> None:
+    names = ["a", "a0", "a1", "a02", "a2", "a10", "a10b", "a10b2", "a-1", "a_9/1", "a_10/1", "b1"]
+    shuffled = sorted(names, reverse=True)
+    assert sorted(shuffled, key=natural_order) == names
+    digits = "9" * 300
+    assert sorted([f"{digits}9", "10", digits], key=natural_order) == ["10", digits, f"{digits}9"]
