@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 
 from imextract.planes import PIXEL_TYPES
+from imextract.registration.completeness import Completeness
 from imextract.registration.manifest import Manifest, ManifestRow, Problem, SiteKey
 from imextract.registration.shape_check import ShapeCheck
 from imextract.registration.wells import is_well_name
@@ -28,10 +29,11 @@ def check_manifest(manifest: Manifest) -> list[Problem]:
     ]
     hashes = array("q")
     seen: tuple[str, int] | None = None
-    shapes = ShapeCheck()
+    shapes, completeness = ShapeCheck(), Completeness()
     for row in manifest.rows():
         hashes.append(hash(_key(row)))
         shapes.add(row)
+        completeness.add(row)
         if row.source is None:
             continue
         file, ref = row.source
@@ -39,7 +41,9 @@ def check_manifest(manifest: Manifest) -> list[Problem]:
             seen = file, ref.series
             problems.extend(_pixel_problems(row, ref.series))
     problems.extend(_shared_cells(manifest))
-    problems.extend(shapes.problems(are_sites_alike=manifest.microscope_type != "bioformats"))
+    problems.extend(shapes.problems())
+    are_sites_alike = manifest.microscope_type != "bioformats"
+    problems.extend(completeness.problems(are_sites_alike=are_sites_alike))
     return problems + _duplicates(manifest, hashes)
 
 

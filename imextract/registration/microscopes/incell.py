@@ -21,6 +21,7 @@ from imextract.registration.lost_index import lost_index, orphans
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.microscopes.xdce import Wavelength, Xdce, read_xdce
+from imextract.registration.numbering import number_gaps
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
 from imextract.registration.vendor_xml import joined, read_text
@@ -64,6 +65,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     problems = [
         *_plate_problems(claim, index),
         *unnamed_problems(claim.entry, others, named),
+        *_gaps(claim, index),
     ]
     manifest = manifest_of_planes(
         found,
@@ -130,6 +132,15 @@ def _channels(index: Xdce) -> dict[int, ChannelInfo]:
         number: ChannelInfo(name, wave.excitation_nm, wave.emission_nm)
         for name, (number, wave) in zip(named, waves.items(), strict=True)
     }
+
+
+def _gaps(claim: Claim, index: Xdce) -> Iterator[Problem]:
+    numbers = {
+        "field": [image.field for image in index.images],
+        "time point": [image.tpoint for image in index.images],
+        "plane": [image.zplane for image in index.images],
+    }
+    return number_gaps(claim.entry, numbers)
 
 
 def _planes(claim: Claim, index: Xdce, channels: dict[int, ChannelInfo]) -> Iterator[PlaneFile]:

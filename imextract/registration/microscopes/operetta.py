@@ -27,6 +27,7 @@ from imextract.registration.microscopes.operetta_index import (
     read_index,
 )
 from imextract.registration.microscopes.protocol import Claim
+from imextract.registration.numbering import number_gaps
 from imextract.registration.objectives import objective_names
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
@@ -78,6 +79,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     named = {joined(claim.root, image.url) for image in index.images}
     tiffs = filter(is_tiff_name, found.files)
     problems.extend(unnamed_problems(claim.entry, tiffs, named))
+    problems.extend(_gaps(claim, index))
     channels = _channels(index)
     manifest = manifest_of_planes(
         found,
@@ -152,6 +154,15 @@ def _channels(index: HarmonyIndex) -> dict[int, ChannelInfo]:
         )
         for number, name in zip(numbers, names, strict=True)
     }
+
+
+def _gaps(claim: Claim, index: HarmonyIndex) -> Iterator[Problem]:
+    numbers = {
+        "field": [image.field for image in index.images],
+        "time point": [image.tpoint for image in index.images],
+        "plane": [image.plane for image in index.images],
+    }
+    return number_gaps(claim.entry, numbers)
 
 
 def _planes(

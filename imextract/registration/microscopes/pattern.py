@@ -145,6 +145,7 @@ def _add_files(
     found: FoundFiles, manifest: Manifest, named: Sequence[_Named], options: ManifestOptions
 ) -> None:
     numbering = Numbering([one.name for one in named])
+    manifest.problems.extend(numbering.gaps())
     sites: dict[SiteKey, SitePosition] = {}
     cells: dict[SiteKey, tuple[int, int]] = {}
     for one in named:

@@ -24,6 +24,7 @@ from imextract.registration.microscopes.scanr_descriptor import (
     read_descriptor,
 )
 from imextract.registration.microscopes.scanr_wells import WellNames
+from imextract.registration.numbering import number_gaps
 from imextract.registration.options import ManifestOptions
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
 
@@ -86,7 +87,8 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     metadata = sorted(path for path in claim.files if path.lower().endswith(_METADATA))
     tiffs = filter(is_tiff_name, found.files)
     named = {image.path for image in images}
-    planes = list(_planes(found, claim, images, descriptor, wells))
+    everything = [*images, *_absent(claim, images, descriptor)]
+    planes = list(_planes(found, claim, everything, descriptor, wells))
     return manifest_of_planes(
         found,
         _TYPE,
@@ -97,7 +99,11 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
         channels=[ChannelInfo(channel.name) for channel in descriptor.channels],
         metadata=sorted(metadata, key=lambda path: path != claim.entry),
         metadata_text=descriptor_text(entry) if has_descriptor else None,
-        problems=[*wells.problems(), *unnamed_problems(claim.entry, tiffs, named)],
+        problems=[
+            *wells.problems(),
+            *unnamed_problems(claim.entry, tiffs, named),
+            *_gaps(claim, everything),
+        ],
         y_grows_up=True,
     )
 
@@ -160,6 +166,15 @@ def _image(path: str) -> _Image | None:
     return _Image(path, match["label"], well, position, zplane, tpoint, match["channel"])
 
 
+def _gaps(claim: Claim, images: Sequence[_Image]) -> Iterator[Problem]:
+    numbers = {
+        "position": [image.position for image in images],
+        "time point": [image.tpoint for image in images],
+        "plane": [image.zplane for image in images],
+    }
+    return number_gaps(claim.entry, numbers)
+
+
 def _planes(
     found: FoundFiles,
     claim: Claim,
@@ -167,15 +182,13 @@ def _planes(
     descriptor: ScanrDescriptor,
     wells: WellNames,
 ) -> Iterator[PlaneFile]:
-    absent = _absent(claim, images, descriptor)
-    everything = [*images, *absent]
-    sites = ranks(image.position for image in everything)
-    tpoints = ranks(image.tpoint for image in everything)
-    zplanes = ranks(image.zplane for image in everything)
+    sites = ranks(image.position for image in images)
+    tpoints = ranks(image.tpoint for image in images)
+    zplanes = ranks(image.zplane for image in images)
     plate = descriptor.plate or _folder_name(found, claim.root)
     exposures = {channel.name: channel.exposure_ms for channel in descriptor.channels}
     stages = dict(enumerate(descriptor.positions, start=1))
-    for image in everything:
+    for image in images:
         x, y = stages.get(image.position, (None, None))
         yield PlaneFile(
             plate=plate,

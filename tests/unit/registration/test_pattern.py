@@ -202,3 +202,15 @@ def test_ready_patterns_read_the_names_they_are_for(
 
 def test_every_ready_pattern_is_tested() -> None:
     assert {pattern for pattern, *_ in READY} == NAMED_PATTERNS.keys()
+
+
+def test_numbers_that_are_left_out_are_named(tmp_path: Path) -> None:
+    for site, tpoint in ((1, 1), (2, 1), (1, 3), (2, 3), (1, 9), (2, 9)):
+        write(tmp_path / f"A01_s{site}_t{tpoint}.tif")
+    manifest = build(tmp_path, r"(?P<w>A01)_s(?P<s>\d)_t(?P<t>\d)")
+    (problem,) = manifest.problems
+    assert problem.severity == "warning"
+    assert problem.text.startswith(
+        "time points have the numbers 1 to 9, but none has 2, 4, 5 and 3 more (not declared)"
+    )
+    assert {row.tpoint for row in manifest.rows()} == {0, 1, 2}
