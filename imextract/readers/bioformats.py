@@ -18,6 +18,7 @@ from imextract.readers.expected import ExpectedFile, file_problems
 from imextract.readers.inspection import Inspection
 from imextract.readers.proof import PlaneProof
 from imextract.readers.utf8_names import Utf8Names
+from imextract.readers.wholeness import why_not_whole
 
 __all__ = ["BioFormatsReader", "Inspection", "inspect_file"]
 
@@ -55,6 +56,8 @@ def inspect_file(path: Path, settings: Settings, folder: Path | None = None) -> 
         reply = shared_process(settings).ask(f"{path}: opening", {"do": "inspect", **place})
         _refuse_shifted(path, reply)
         warnings = [*reply["warnings"]]
+        if damage := _why_not_whole(path, names, reply):
+            warnings.append(f"{damage}; its planes will fail")
         if reply["used_files"] is None:
             warnings.append(
                 f"Bio-Formats cannot tell the files of the data set ({reply['files_error']})"
@@ -114,6 +117,7 @@ class BioFormatsReader:
         except BaseException:
             self._names.close()
             raise
+        self._damage = _why_not_whole(self._path, self._names, reply)
         self._series: list[Reply] = reply["series"]
         self._used_files = _paths(self._names, reply["used_files"])
         self._refuse_outside(folders, _metadata_files(self._names, reply))
@@ -147,7 +151,7 @@ class BioFormatsReader:
             if not problems:
                 raise
             raise SourceFileError(f"{error}; {problems}") from error
-        doubt = "; ".join(warnings[:3]) or self._proof.doubt(ref, plane)
+        doubt = "; ".join(warnings[:3]) or self._damage or self._proof.doubt(ref, plane)
         if doubt:
             raise SourceFileError(
                 f"{self._what(ref)}: its pixels cannot be trusted: {doubt}; "
@@ -327,6 +331,16 @@ def _ordinary_file(path: Path) -> Path:
 def _folders(name: str, path: Path, folder: Path | None) -> list[str]:
     """Give the folders that may be read: the one given, and where links to it are."""
     return list(dict.fromkeys([str(folder or path.parent), str(Path(name).parent)]))
+
+
+def _why_not_whole(path: Path, names: Utf8Names, reply: Reply) -> str:
+    pixel_bytes = sum(
+        series["size_x"] * series["size_y"] * series["bytes_per_pixel"] * series["plane_count"]
+        for series in reply["series"]
+    )
+    return why_not_whole(
+        reply["format"], _paths(names, reply["used_files"]) or (path,), pixel_bytes
+    )
 
 
 def _refuse_shifted(path: Path, reply: Reply) -> None:

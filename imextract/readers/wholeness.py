@@ -1,0 +1,171 @@
+"""Whether a file that only Bio-Formats reads is whole.
+
+Bio-Formats fills what lies beyond the end of a truncated file with zeros, or
+with what it read before, without a word. Where a format says how long its file
+must be, that is checked here, without decoding anything.
+"""
+
+import os
+import re
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from imextract.errors import SourceFileError
+from imextract.readers.source import open_source
+
+__all__ = ["why_not_whole"]
+
+# Formats that store pixels one after the other, uncompressed.
+_RAW = frozenset(
+    {
+        "Andor SIF",
+        "Bio-Rad PIC",
+        "Deltavision",
+        "IMAGIC",
+        "Medical Research Council",
+        "Princeton Instruments SPE",
+        "SPIDER",
+    }
+)
+_ICS = "Image Cytometry Standard"
+
+_ND2_MAGIC = b"\xda\xce\xbe\x0a"
+_ND2_END = b"ND2 CHUNK MAP SIGNATURE 0000001!"
+_ND2_TAIL = len(_ND2_END) + 8
+
+_CZI_HEAD = struct.Struct("<16sq8x")
+_CZI_NAMES = (b"ZISRAW", b"DELETED")
+
+_LIF_MARK, _LIF_STAR = 0x70, 0x2A
+_LIF_MEMORY = re.compile(r"<Memory\s[^>]*>")
+_LIF_BLOCK = re.compile(r'MemoryBlockID="([^"]*)"')
+_LIF_SIZE = re.compile(r'\sSize="(\d+)"')
+_LIF_VERSION = re.compile(r'<LMSDataContainerHeader[^>]*\sVersion="(\d+)"')
+
+
+def why_not_whole(format_name: str, files: Sequence[Path], pixel_bytes: int) -> str:
+    """Say why a data set's file is not whole; nothing if it is, or its format does not tell.
+
+    Parameters
+    ----------
+    format_name
+        The format, as Bio-Formats calls it.
+    files
+        The files of the data set.
+    pixel_bytes
+        Of all its planes.
+    """
+    check = _CHECKS.get(format_name)
+    try:
+        reasons = {file: check(file) for file in files} if check is not None else {}
+        for file, reason in reasons.items():
+            if reason:
+                return f"{file}: is truncated: {reason}; copy it again from the microscope"
+        return _why_too_short(format_name, files, pixel_bytes)
+    except SourceFileError as error:
+        return error.message
+
+
+def _why_too_short(format_name: str, files: Sequence[Path], pixel_bytes: int) -> str:
+    is_raw = format_name in _RAW or (format_name == _ICS and not _is_gzipped(files))
+    there = sum(file.stat().st_size for file in files if file.exists())
+    if not is_raw or there >= pixel_bytes:
+        return ""
+    return (
+        f"{files[0]}: is truncated: {pixel_bytes} bytes of pixels expected, got {there} bytes in "
+        "all; copy it again from the microscope"
+    )
+
+
+def _is_gzipped(files: Sequence[Path]) -> bool:
+    for file in files:
+        with open_source(file) as stream:
+            if file.suffix.lower() == ".ics" and b"gzip" in stream.read(1 << 16):
+                return True
+    return False
+
+
+def _nd2(path: Path) -> str:
+    with open_source(path) as stream:
+        # The older kind, which is JPEG 2000, has no such map.
+        if stream.read(4) != _ND2_MAGIC:
+            return ""
+        length = stream.seek(0, os.SEEK_END)
+        stream.seek(max(length - _ND2_TAIL, 0))
+        return "" if stream.read().startswith(_ND2_END) else "the map of chunks at its end is lost"
+
+
+def _czi(path: Path) -> str:
+    with open_source(path) as stream:
+        length = stream.seek(0, os.SEEK_END)
+        position = 0
+        while position < length:
+            stream.seek(position)
+            head = stream.read(_CZI_HEAD.size)
+            if len(head) < _CZI_HEAD.size:
+                return f"a segment begins at {position}, but the file has {length} bytes"
+            name, size = _CZI_HEAD.unpack(head)
+            if not name.startswith(_CZI_NAMES) or size < 0:
+                return f"no segment begins at {position}, where one must"
+            position += _CZI_HEAD.size + size
+        if position > length:
+            return f"its last segment ends at {position}, but the file has {length} bytes"
+        return ""
+
+
+def _lif(path: Path) -> str:
+    with open_source(path) as stream:
+        length = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        try:
+            mark, _, star, characters = struct.unpack("<IIBI", stream.read(13))
+            if (mark, star) != (_LIF_MARK, _LIF_STAR):
+                return ""
+            text = stream.read(2 * characters)
+            if len(text) < 2 * characters:
+                return "it ends within its metadata"
+            xml = text.decode("utf-16-le", "replace")
+            lost = _lif_sizes(xml) - _lif_blocks(stream, length, _lif_version(xml))
+        except struct.error:
+            return "it ends within its header or that of a block"
+    return f"{len(lost)} of its blocks of pixels are not all there" if lost else ""
+
+
+def _lif_version(xml: str) -> int:
+    found = _LIF_VERSION.search(xml)
+    return int(found[1]) if found else 1
+
+
+def _lif_sizes(xml: str) -> set[tuple[str, int]]:
+    """Give the blocks that hold anything, and how much, by the metadata."""
+    found = set()
+    for memory in _LIF_MEMORY.findall(xml):
+        block, size = _LIF_BLOCK.search(memory), _LIF_SIZE.search(memory)
+        if block and size and int(size[1]):
+            found.add((block[1], int(size[1])))
+    return found
+
+
+def _lif_blocks(stream: BinaryIO, length: int, version: int) -> set[tuple[str, int]]:
+    """Give the blocks that are in the file, whole."""
+    size_form, size_bytes = ("<Q", 8) if version >= 2 else ("<I", 4)
+    found = set()
+    while stream.tell() < length:
+        mark, _, _ = struct.unpack("<IIB", stream.read(9))
+        (size,) = struct.unpack(size_form, stream.read(size_bytes))
+        _, characters = struct.unpack("<BI", stream.read(5))
+        name = stream.read(2 * characters).decode("utf-16-le", "replace")
+        if stream.tell() + size > length or mark != _LIF_MARK:
+            break
+        found.add((name, size))
+        stream.seek(size, os.SEEK_CUR)
+    return found
+
+
+_CHECKS: dict[str, Callable[[Path], str]] = {
+    "Leica Image File Format": _lif,
+    "Nikon ND2": _nd2,
+    "Zeiss CZI": _czi,
+}

@@ -1,0 +1,102 @@
+"""A container that was cut short is told from a whole one, wherever it was cut."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imextract.readers.wholeness import why_not_whole
+
+PIXELS = bytes(range(1, 101))
+
+
+def nd2() -> bytes:
+    """The first and the last bytes of the newer kind of ND2."""
+    return b"\xda\xce\xbe\x0a" + PIXELS + b"ND2 CHUNK MAP SIGNATURE 0000001!" + bytes(8)
+
+
+def czi() -> bytes:
+    """Three segments."""
+    names = (b"ZISRAWFILE", b"DELETED", b"ZISRAWSUBBLOCK")
+    size = len(PIXELS)
+    return b"".join(struct.pack("<16sqq", name, size, size) + PIXELS for name in names)
+
+
+def lif(version: int = 2) -> bytes:
+    """Two blocks of pixels, and an empty one."""
+    sizes = {"MemBlock_1": 60, "MemBlock_2": 40, "MemBlock_3": 0}
+    elements = "".join(
+        f'<Memory Size="{size}" MemoryBlockID="{name}"/>' for name, size in sizes.items()
+    )
+    xml = f'<LMSDataContainerHeader Version="{version}">{elements}</LMSDataContainerHeader>'
+    parts = [struct.pack("<IIBI", 0x70, 0, 0x2A, len(xml)), xml.encode("utf-16-le")]
+    for name, size in sizes.items():
+        form = "<IIBQBI" if version >= 2 else "<IIBIBI"
+        parts.append(struct.pack(form, 0x70, 0, 0x2A, size, 0x2A, len(name)))
+        parts.append(name.encode("utf-16-le") + PIXELS[:size])
+    return b"".join(parts)
+
+
+CONTAINERS: dict[str, Callable[[], bytes]] = {
+    "Nikon ND2": nd2,
+    "Zeiss CZI": czi,
+    "Leica Image File Format": lif,
+    "Deltavision": lambda: PIXELS,
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_container_is_whole_and_no_longer_so_once_cut(tmp_path: Path, name: str) -> None:
+    path, content = tmp_path / "image", CONTAINERS[name]()
+    path.write_bytes(content)
+    assert why_not_whole(name, [path], len(PIXELS)) == ""
+    # What is left of a LIF without its last, empty block has all of its pixels.
+    spare = 50 if name.startswith("Leica") else 0
+    for length in range(4, len(content) - spare):
+        path.write_bytes(content[:length])
+        if name == "Zeiss CZI" and length % (len(content) // 3) == 0:
+            continue  # the directory that would be missing is found so by Bio-Formats
+        assert "is truncated" in why_not_whole(name, [path], len(PIXELS)), length
+
+
+def test_blocks_of_the_older_lif_are_counted_in_four_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "old.lif"
+    path.write_bytes(lif(version=1))
+    assert why_not_whole("Leica Image File Format", [path], 100) == ""
+    path.write_bytes(lif(version=1)[:-60])
+    assert why_not_whole("Leica Image File Format", [path], 100) != ""
+
+
+def test_nothing_is_said_of_formats_that_do_not_tell(tmp_path: Path) -> None:
+    path = tmp_path / "image.abc"
+    path.write_bytes(b"")
+    assert why_not_whole("Whatever", [path], 100) == ""
+
+
+def test_a_compressed_ics_may_be_shorter_than_its_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "image.ics"
+    path.write_text("representation\tcompression\tgzip\nend\n")
+    assert why_not_whole("Image Cytometry Standard", [path], 10_000) == ""
+    path.write_text("representation\tcompression\tuncompressed\nend\n")
+    assert "is truncated" in why_not_whole("Image Cytometry Standard", [path], 10_000)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    [(".nd2", "Nikon ND2"), (".czi", "Zeiss CZI"), (".lif", "Leica Image File Format")],
+)
+def test_real_containers_are_whole_until_they_are_cut(
+    shared_data: Path, tmp_path: Path, suffix: str, name: str
+) -> None:
+    random = np.random.default_rng(0)
+    copy = tmp_path / f"cut{suffix}"
+    found = sorted(shared_data.rglob(f"*{suffix}"))
+    assert found
+    for file in found:
+        assert why_not_whole(name, [file], 0) == "", file.name
+        content = file.read_bytes()
+        for length in random.integers(1000, len(content), 20):
+            copy.write_bytes(content[:length])
+            assert why_not_whole(name, [copy], 0), (file.name, length)
