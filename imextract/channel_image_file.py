@@ -143,6 +143,7 @@ class ChannelImageFile:
         with hold_lease(database, record.experiment_id, "put") as lease:
             self._hold_originals(lease)
             encoded = encode(self.record, pixels, compression, "")
+            self._workplace.store.check()
             self._workplace.store.put(encoded.stored.location, encoded.content)
             with database.transaction() as session:
                 require_lease(session, lease)

@@ -128,7 +128,7 @@ def _unproven(store: FolderStore, case: _Case) -> Iterator[str]:
             yield f"{name} is suspect; look at it, and if it is right say so with `{accept}`"
         else:
             try:
-                load_plane(store, plane)
+                load_plane(store, plane, from_disk=True)
             except (DamagedPlaneError, StorageError) as error:
                 yield f"{name}: {error}"
 

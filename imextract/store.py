@@ -21,6 +21,8 @@ __all__ = ["FolderStore", "open_store"]
 # Files being written lie here until they are renamed to their final place.
 _INCOMING = ".incoming"
 
+_LONG_OVER_S = 24 * 3600
+
 
 def open_store(url: str) -> "FolderStore":
     """Give the store of a URL.
@@ -51,9 +53,11 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        # Folders whose entries are known to be on the disk.
+        self._durable: set[Path] = set()
 
     def check(self) -> None:
-        """Make sure that planes can be written.
+        """Make sure that planes can be written; make the storage if there is none.
 
         Raises
         ------
@@ -61,9 +65,8 @@ class FolderStore:
             If the folder cannot be made or written.
         """
         try:
-            probe = self._temporary()
-            probe.touch(exist_ok=False)
-            probe.unlink()
+            self._make_folder(self._incoming)
+            self._clock()
         except OSError as error:
             raise self._failure(self.root, "cannot be written", error) from error
 
@@ -76,11 +79,11 @@ class FolderStore:
             If it is not: a disk that is not mounted looks like an empty folder,
             and must not be taken for the loss of all planes.
         """
-        if not (self.root / _INCOMING).is_dir():
+        if not self._incoming.is_dir():
             raise StorageError(
                 f"{self.root}: planes were stored here, but the storage is not there; mount it, or "
                 f"set IMEXTRACT_STORAGE_URL to where it is (if all is lost: mkdir -p "
-                f"{self.root / _INCOMING})"
+                f"{self._incoming})"
             )
 
     def path(self, location: str) -> Path:
@@ -109,21 +112,35 @@ class FolderStore:
         """
         path = self.path(location)
         try:
-            temporary = self._temporary()
-            self._make_folder(path.parent)
-            try:
-                _write_flushed(temporary, content)
-                temporary.rename(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    temporary.unlink()
-                raise
-            _flush_folder(path.parent)
+            self._place(path, content)
         except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self.require()
             raise self._failure(path, "cannot be written", error) from error
 
-    def get(self, location: str) -> bytes:
+    def secure(self, location: str) -> None:
+        """Make a file durable that somebody put there, who may have been killed meanwhile.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be flushed to disk.
+        """
+        path = self.path(location)
+        try:
+            _flush(path)
+            self._make_folder(path.parent)
+            _flush(path.parent)
+        except OSError as error:
+            raise self._failure(path, "cannot be flushed", error) from error
+
+    def get(self, location: str, *, from_disk: bool = False) -> bytes:
         """Read a whole file.
+
+        Parameters
+        ----------
+        from_disk
+            What is on the disk, and not what the system still holds in memory.
 
         Raises
         ------
@@ -134,7 +151,10 @@ class FolderStore:
         """
         path = self.path(location)
         try:
-            return path.read_bytes()
+            with path.open("rb", buffering=0) as file:
+                if from_disk:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                return file.read()
         except FileNotFoundError as error:
             raise DamagedPlaneError(
                 f"{path}: the stored plane is missing; run the extraction again"
@@ -171,21 +191,24 @@ class FolderStore:
             raise self._failure(path, "cannot be listed", error) from error
 
     def sweep(self) -> int:
-        """Delete what killed writers of this machine left unfinished.
+        """Delete what killed writers left unfinished: of other machines, after a day.
 
         Returns
         -------
         int
             How many temporary files were deleted.
         """
+        if not self._incoming.is_dir():
+            return 0
         count = 0
         try:
-            for path in self._incoming().iterdir():
-                if _is_left_over(path.name):
+            now_s = self._clock()
+            for path in self._incoming.iterdir():
+                if _is_left_over(path, now_s):
                     path.unlink(missing_ok=True)
                     count += 1
         except OSError as error:
-            raise self._failure(self._incoming(), "cannot be tidied", error) from error
+            raise self._failure(self._incoming, "cannot be tidied", error) from error
         return count
 
     def remove_tree(self, folder: str) -> None:
@@ -204,24 +227,52 @@ class FolderStore:
         except OSError as error:
             raise self._failure(path, "cannot be deleted", error) from error
 
+    @property
     def _incoming(self) -> Path:
-        folder = self.root / _INCOMING
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return self.root / _INCOMING
 
     def _temporary(self) -> Path:
-        name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
-        return self._incoming() / name
+        # Its folder is not made here: where a disk was unmounted, nothing may be stored.
+        return self._incoming / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
+
+    def _clock(self) -> float:
+        """Give the time, in s, by which the storage dates its files."""
+        probe = self._temporary()
+        probe.touch(exist_ok=False)
+        try:
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink()
+
+    def _place(self, path: Path, content: bytes) -> None:
+        temporary = self._temporary()
+        try:
+            _write_flushed(temporary, content)
+            self._make_folder(path.parent)
+            temporary.rename(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        try:
+            _flush(path.parent)
+        except OSError:
+            # It must not be found and believed: a disk that could not write
+            # says so only once.
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
 
     def _make_folder(self, folder: Path) -> None:
-        missing = []
-        while not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        for new in reversed(missing):
-            new.mkdir(exist_ok=True)
-            # A folder's own entry is durable only when its parent is flushed.
-            _flush_folder(new.parent)
+        """Make a folder whose entry, and those of the folders above it, are on the disk."""
+        is_given = self.root not in folder.parents
+        if folder.is_dir() and (is_given or folder in self._durable):
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        # Also where it was there: whoever made it may have been killed before this.
+        _flush(folder.parent)
+        self._durable.add(folder)
 
     @staticmethod
     def _failure(path: Path, what: str, error: OSError) -> StorageError:
@@ -240,18 +291,25 @@ def _write_flushed(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _is_left_over(name: str) -> bool:
-    """Say whether a temporary file's writer, of this machine, has ended."""
-    written_here = re.fullmatch(rf"{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{16}}", name)
-    return written_here is not None and not _is_running(int(written_here[1]))
+def _is_left_over(path: Path, now_s: float) -> bool:
+    """Say whether a temporary file's writer has ended, or is of elsewhere and long over."""
+    written = re.fullmatch(r"(.+)-(\d+)-[0-9a-f]{16}", path.name)
+    if written is None:
+        return False
+    if written[1] == socket.gethostname() and not _is_running(int(written[2])):
+        return True
+    # By the storage's own clock; to write a plane takes seconds.
+    with contextlib.suppress(FileNotFoundError):
+        return now_s - path.stat().st_mtime > _LONG_OVER_S
+    return False
 
 
 def _is_running(process: int) -> bool:

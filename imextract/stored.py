@@ -82,6 +82,11 @@ def adopt_plane(store: FolderStore, plane: PlaneRecord, source_stamp: str) -> St
     -------
     StoredPlane or None
         None if there is nothing there that could be trusted.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read, or not be made durable.
     """
     location = plane_location(plane.storage_key, plane.id)
     try:
@@ -98,6 +103,7 @@ def adopt_plane(store: FolderStore, plane: PlaneRecord, source_stamp: str) -> St
         return None
     if checksum_of_pixels(pixels) != checksum or not _is_planned(plane, pixels):
         return None
+    store.secure(location)
     return StoredPlane(
         location=location,
         compression=str(found["compression"]),
@@ -108,8 +114,13 @@ def adopt_plane(store: FolderStore, plane: PlaneRecord, source_stamp: str) -> St
     )
 
 
-def load_plane(store: FolderStore, plane: PlaneRecord) -> PixelArray:
+def load_plane(store: FolderStore, plane: PlaneRecord, *, from_disk: bool = False) -> PixelArray:
     """Read a stored plane whole, and only if every bit of its file is as written.
+
+    Parameters
+    ----------
+    from_disk
+        Prove what is on the disk: what the system holds in memory does not count.
 
     Returns
     -------
@@ -123,7 +134,7 @@ def load_plane(store: FolderStore, plane: PlaneRecord) -> PixelArray:
         If the storage cannot be read.
     """
     location = _location(plane)
-    content = store.get(location)
+    content = store.get(location, from_disk=from_disk)
     found = checksum_of_bytes(content)
     if found != plane.stored_checksum:
         raise DamagedPlaneError(

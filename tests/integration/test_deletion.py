@@ -138,10 +138,10 @@ def test_an_original_that_is_replaced_while_its_planes_are_proven_is_kept(
     experiment.extract()
     replaced = experiment.folder / name_of(0, 0, 0)
 
-    def prove_slowly(store: FolderStore, plane: PlaneRecord) -> PixelArray:
+    def prove_slowly(store: FolderStore, plane: PlaneRecord, **how: bool) -> PixelArray:
         if plane.sources[0].source_file == replaced:
             tifffile.imwrite(replaced, np.ones(SHAPE, "uint16"))
-        return load_plane(store, plane)
+        return load_plane(store, plane, **how)
 
     monkeypatch.setattr("imextract.deletion.load_plane", prove_slowly)
     result = collect(experiment)
@@ -155,8 +155,8 @@ def test_planes_that_are_forgotten_while_they_are_proven_hold_their_original(
     # Patched, because the moment between proof and deletion cannot be hit from outside.
     experiment.extract()
 
-    def prove_while_cleaned_up(store: FolderStore, plane: PlaneRecord) -> PixelArray:
-        pixels = load_plane(store, plane)
+    def prove_while_cleaned_up(store: FolderStore, plane: PlaneRecord, **how: bool) -> PixelArray:
+        pixels = load_plane(store, plane, **how)
         with experiment.database.transaction() as session:
             plan_again(session, experiment.experiment_id)
         return pixels
@@ -183,8 +183,12 @@ def test_intent_is_recorded_before_anything_is_deleted(
     # Patched: root, which tests may run as, is never refused by a file system.
     experiment.extract()
 
+    unlink = Path.unlink
+
     def refuse(path: Path, missing_ok: bool = False) -> None:
-        raise PermissionError(1, "Operation not permitted", str(path))
+        if path.suffix == ".tif":
+            raise PermissionError(1, "Operation not permitted", str(path))
+        unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", refuse)
     result = collect(experiment)

@@ -291,6 +291,7 @@ def test_storage_that_fails_stops_the_job_and_keeps_what_is_done(
     assert job.runs[0].state == "failed"
     assert "cannot be written" in str(job.runs[0].error)
     incoming.unlink()
+    (place / "moved").rename(incoming)
     assert extractor.run_job(batch).extracted == 7
 
 

@@ -12,7 +12,9 @@ from imextract.store import FolderStore, open_store
 
 @pytest.fixture
 def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "planes")
+    store = FolderStore(tmp_path / "planes")
+    store.check()
+    return store
 
 
 def test_what_was_put_is_got(store: FolderStore) -> None:
@@ -50,6 +52,42 @@ def test_a_failed_put_leaves_the_old_file_and_no_other(store: FolderStore) -> No
     assert store.sizes("1") == {"7.h5": 3}
 
 
+def flushed_by(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note what is flushed; patched, because only a power cut would show what was not."""
+    names: list[str] = []
+
+    def record(descriptor: int) -> None:
+        names.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", record)
+    return names
+
+
+def test_folders_that_a_killed_writer_made_are_flushed(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store.root / "1" / "000").mkdir(parents=True)
+    names = flushed_by(monkeypatch)
+    FolderStore(store.root).put("1/000/7.h5", b"pixels")
+    assert names[1:] == ["planes", "1", "000"]
+
+
+def test_what_is_secured_is_flushed_with_its_name(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("1/7.h5", b"pixels")
+    names = flushed_by(monkeypatch)
+    FolderStore(store.root).secure("1/7.h5")
+    assert names == ["7.h5", "planes", "1"]
+
+
+def test_nothing_is_stored_where_the_storage_is_not_mounted(store: FolderStore) -> None:
+    (store.root / ".incoming").rmdir()
+    with pytest.raises(StorageError, match="the storage is not there; mount it"):
+        store.put("1/7.h5", b"pixels")
+    assert list(store.root.iterdir()) == []
+
+
 @pytest.mark.parametrize("location", ["../7.h5", "/etc/passwd", "1/../../7.h5", "", "."])
 def test_a_location_outside_is_refused(store: FolderStore, location: str) -> None:
     with pytest.raises(StorageError, match="outside the storage"):
@@ -62,16 +100,19 @@ def test_a_missing_file_is_named(store: FolderStore) -> None:
 
 
 def test_only_leavings_of_dead_processes_are_swept(store: FolderStore) -> None:
-    store.check()
     here = socket.gethostname()
     dead = store.root / ".incoming" / f"{here}-999999999-{16 * 'a'}"
     alive = store.root / ".incoming" / f"{here}-{os.getpid()}-{16 * 'b'}"
     elsewhere = store.root / ".incoming" / f"other-host-999999999-{16 * 'c'}"
     foreign = store.root / ".incoming" / ".nfs0000123"
-    for path in (dead, alive, elsewhere, foreign):
+    long_over = elsewhere.with_name(f"other-host-1-{16 * 'd'}")
+    for path in (dead, alive, elsewhere, foreign, long_over):
         path.touch()
-    assert store.sweep() == 1
+    two_days_ago = long_over.stat().st_mtime - 2 * 24 * 3600
+    os.utime(long_over, (two_days_ago, two_days_ago))
+    assert store.sweep() == 2
     assert not dead.exists()
+    assert not long_over.exists()
     assert alive.exists()
     assert elsewhere.exists()
     assert foreign.exists()
