@@ -179,10 +179,13 @@ def _read(
     settings: Settings,
     problems: list[Problem],
 ) -> Iterator[Manifest]:
+    order = {path: rank for rank, path in enumerate(found.files)}
     for name, claim in claims:
+        own = sorted(claim.files & order.keys(), key=order.__getitem__)
+        files = FoundFiles(found.folder, {path: found.files[path] for path in own})
         try:
             _refuse_empty_index(found, name, claim.entry)
-            yield MICROSCOPES[name].read(_claimed(found, claim), claim, options, settings)
+            yield MICROSCOPES[name].read(files, claim, options, settings)
         except (RegistrationError, SourceFileError) as error:
             # Others may be sound, and the dry run shows what is wrong with this.
             problems.append(Problem("error", claim.entry, f"{name}: {error}"))
@@ -196,11 +199,6 @@ def _refuse_empty_index(found: FoundFiles, name: str, entry: str) -> None:
             f"{found.folder / entry}: looks like the index of a plate, but is empty; copy it again "
             "from the microscope, or register with --microscope bioformats"
         )
-
-
-def _claimed(found: FoundFiles, claim: Claim) -> FoundFiles:
-    files = {path: file for path, file in found.files.items() if path in claim.files}
-    return FoundFiles(found.folder, files)
 
 
 def _read_rest(

@@ -47,6 +47,13 @@ class FoundFiles:
         """The name of the folder; that of the root is empty."""
         return self.folder.name or "plate"
 
+    def by_folder(self) -> dict[str, list[str]]:
+        """Give the paths right in each folder; asked once for all claims, not for each."""
+        paths: dict[str, list[str]] = {}
+        for path in self.files:
+            paths.setdefault(path.rpartition("/")[0], []).append(path)
+        return paths
+
 
 def natural_order(path: str) -> tuple[str, str]:
     """Sort key in which "s2" comes before "s10"; small, as a plate has many thousands."""

@@ -179,11 +179,10 @@ def _plate_name(claim: Claim) -> str:
 
 
 def _by_folder(found: FoundFiles) -> Mapping[str, Collection[str]]:
-    names: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for path in found.files:
-        folder, _, name = path.rpartition("/")
-        names[folder][name] = None
-    return names
+    return {
+        folder: dict.fromkeys(path.rpartition("/")[2] for path in paths)
+        for folder, paths in found.by_folder().items()
+    }
 
 
 def _owners(by_folder: Mapping[str, Collection[str]], entries: Sequence[str]) -> Mapping[str, str]:

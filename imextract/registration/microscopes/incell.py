@@ -4,6 +4,7 @@ See docs/microscopes/incell.md.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from imextract.config import Settings
@@ -94,19 +95,25 @@ def _has_tiffs_only(found: FoundFiles, entry: str) -> bool:
 def _claims(found: FoundFiles, named: Mapping[str, set[str]]) -> Iterator[Claim]:
     """Give each index what it names; what none names is the first's of the folder."""
     owned = set().union(*named.values())
+    beside_of = _beside_of(found)
     for entry, files in named.items():
         root = entry.rpartition("/")[0]
-        beside = {path for path in found.files if _is_beside(root, path)} - owned
+        beside = beside_of.get(root, set()) - owned
         owned |= beside
         yield Claim(root, entry, frozenset(files | beside))
 
 
-def _is_beside(root: str, path: str) -> bool:
-    """Tell whether a file is one of those that the microscope puts beside its index."""
-    folder, _, name = path.rpartition("/")
-    above, _, folder_name = folder.rpartition("/")
-    is_thumbnail = above == root and folder_name.lower() in _THUMBNAILS
-    return is_thumbnail or (folder == root and (_is_image(name) or _is_log(name)))
+def _beside_of(found: FoundFiles) -> Mapping[str, set[str]]:
+    """Give, by folder, the files that the microscope puts beside an index there."""
+    beside: defaultdict[str, set[str]] = defaultdict(set)
+    for path in found.files:
+        folder, _, name = path.rpartition("/")
+        above, _, folder_name = folder.rpartition("/")
+        if folder and folder_name.lower() in _THUMBNAILS:
+            beside[above].add(path)
+        if _is_image(name) or _is_log(name):
+            beside[folder].add(path)
+    return beside
 
 
 def _is_log(path: str) -> bool:

@@ -74,7 +74,7 @@ class _Plane:
 
 def claim(found: FoundFiles) -> Sequence[Claim]:
     """Claim stacks by the part of their names that is common, folders by their metadata."""
-    by_folder = _by_folder(found)
+    by_folder = found.by_folder()
     claims = [*_stack_claims(found, by_folder), *_folder_claims(found, by_folder)]
     # What lies beside metadata and is not claimed is in colour.
     told = (folder for folder, paths in by_folder.items() if _METADATA_NAME in map(_name, paths))
@@ -114,13 +114,6 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     )
     _name_sites(manifest, acquisition)
     return manifest
-
-
-def _by_folder(found: FoundFiles) -> Mapping[str, Sequence[str]]:
-    paths: defaultdict[str, list[str]] = defaultdict(list)
-    for path in found.files:
-        paths[_parent(path)].append(path)
-    return paths
 
 
 def _parent(path: str) -> str:

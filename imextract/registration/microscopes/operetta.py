@@ -6,7 +6,7 @@ what it is. See docs/microscopes/operetta.md.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from imextract.config import Settings
 from imextract.registration.channels import distinct
@@ -59,7 +59,11 @@ def claim(found: FoundFiles) -> Sequence[Claim]:
         folder, _, name = path.rpartition("/")
         if name.lower() in _INDEX_NAMES and (folder in named or _is_index(found, path)):
             indices[folder].append(path)
-    claims = [_claim(found, folder, paths) for folder, paths in indices.items()]
+    by_folder, companions = found.by_folder(), _companions(found)
+    claims = [
+        _claim(found, paths, [*by_folder[folder], *companions.get(_measurement(folder), ())])
+        for folder, paths in indices.items()
+    ]
     return claims if _is_columbus(found) else [*claims, *orphans(found, claims, _is_image)]
 
 
@@ -114,30 +118,33 @@ def _is_columbus(found: FoundFiles) -> bool:
     return any(path.lower().endswith(_COLUMBUS) for path in found.files)
 
 
-def _claim(found: FoundFiles, folder: str, indices: list[str]) -> Claim:
+def _claim(found: FoundFiles, indices: Sequence[str], beside: Iterable[str]) -> Claim:
     def rank(path: str) -> tuple[int, str]:
         return _INDEX_NAMES.index(path.rpartition("/")[2].lower()), path
 
     entry = min(indices, key=rank)
     files = {*indices, *named_files(found, entry, _URL)}
     # Bio-Formats takes any TIFF beside an index for the whole plate.
-    files.update(
-        path for path in found.files if path.rpartition("/")[0] == folder and is_tiff_name(path)
-    )
-    files.update(_companions(found, folder))
+    folder = entry.rpartition("/")[0]
+    files.update(path for path in beside if path.rpartition("/")[0] != folder or is_tiff_name(path))
     return Claim(folder, entry, frozenset(files))
 
 
-def _companions(found: FoundFiles, folder: str) -> Iterator[str]:
-    """Give the files without images in the other folders of a measurement."""
-    measurement, _, name = folder.rpartition("/")
-    if name.lower() != "images":
-        return
-    start = f"{measurement}/" if measurement else ""
+def _companions(found: FoundFiles) -> Mapping[str | None, Sequence[str]]:
+    """Give the files without images beside the folders of images, by their measurement."""
+    companions: defaultdict[str | None, list[str]] = defaultdict(list)
     for path in found.files:
-        below, _, _ = path.removeprefix(start).partition("/")
-        if path.startswith(start) and below.lower() in _COMPANION_FOLDERS:
-            yield path
+        *folders, _ = path.split("/")
+        for depth, folder in enumerate(folders):
+            if folder.lower() in _COMPANION_FOLDERS:
+                companions["/".join(folders[:depth])].append(path)
+    return companions
+
+
+def _measurement(folder: str) -> str | None:
+    """Give the folder of the measurement whose images a folder holds; None if it is none."""
+    measurement, _, name = folder.rpartition("/")
+    return measurement if name.lower() == "images" else None
 
 
 def _metadata(claim: Claim) -> set[str]:

@@ -7,7 +7,7 @@ docs/microscopes/scanr.md.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -61,11 +61,12 @@ class _Image:
 
 def claim(found: FoundFiles) -> Sequence[Claim]:
     """Claim the images that a ScanR named, with the descriptor above them."""
-    roots: defaultdict[str, set[str]] = defaultdict(set)
+    roots: defaultdict[str, list[str]] = defaultdict(list)
     for path in found.files:
         if _NAME.fullmatch(path.rpartition("/")[2]):
-            roots[_root(found, path)].add(path)
-    claims = [_claim(found, root, images) for root, images in roots.items()]
+            roots[_root(found, path)].append(path)
+    by_folder = found.by_folder()
+    claims = [_claim(found, by_folder, root, images) for root, images in roots.items()]
     return [claim for claim in claims if _has_descriptor(claim) or _is_of_planes(found, claim)]
 
 
@@ -119,21 +120,22 @@ def _root(found: FoundFiles, path: str) -> str:
         folder = folder.rpartition("/")[0]
 
 
-def _claim(found: FoundFiles, root: str, images: set[str]) -> Claim:
+def _claim(
+    found: FoundFiles, by_folder: Mapping[str, Sequence[str]], root: str, images: Sequence[str]
+) -> Claim:
     start = f"{root}/" if root else ""
     folders = {path.rpartition("/")[0] for path in images} | {root, f"{start}{_DATA}"}
     # Bio-Formats takes any TIFF beside a descriptor for the whole plate.
     others = {
         path
-        for path in found.files
-        if path.rpartition("/")[0] in folders
-        and path.lower().endswith((*_METADATA, ".tif", ".tiff"))
+        for folder in folders
+        for path in by_folder.get(folder, ())
+        if path.lower().endswith((*_METADATA, ".tif", ".tiff"))
     }
     descriptor = f"{start}{_DESCRIPTOR}"
     if descriptor in found.files:
-        return Claim(root, descriptor, frozenset(images | others))
-    first = next(path for path in found.files if path in images)
-    return Claim(root, first, frozenset(images))
+        return Claim(root, descriptor, frozenset(others.union(images)))
+    return Claim(root, images[0], frozenset(images))
 
 
 def _has_descriptor(claim: Claim) -> bool:
