@@ -108,7 +108,7 @@ class Parts:
             plate_id=self._plate(plate),
             name=_text(name),
             folder=str(self._manifest.folder),
-            microscope_type=self._manifest.microscope_type,
+            microscope_type=self._manifest.type_of(plate, name),
             objective=None if objective is None else _text(objective),
             registered_at=dt.datetime.now(dt.UTC),
         )

@@ -42,8 +42,7 @@ def check_manifest(manifest: Manifest) -> list[Problem]:
             problems.extend(_pixel_problems(row, ref.series))
     problems.extend(_shared_cells(manifest))
     problems.extend(shapes.problems())
-    are_sites_alike = manifest.microscope_type != "bioformats"
-    problems.extend(completeness.problems(are_sites_alike=are_sites_alike))
+    problems.extend(completeness.problems(lambda *own: manifest.type_of(*own) != "bioformats"))
     return problems + _duplicates(manifest, hashes)
 
 

@@ -5,7 +5,7 @@ not. What is found here has none.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -48,19 +48,19 @@ class Completeness:
         extent.tpoints.add(row.tpoint)
         extent.zplanes.add(row.zplane)
 
-    def problems(self, *, are_sites_alike: bool) -> Iterator[Problem]:
+    def problems(self, are_sites_alike: Callable[[str, str], bool]) -> Iterator[Problem]:
         """Tell of each acquisition what is missing, a line for each kind.
 
         Parameters
         ----------
         are_sites_alike
-            The sites were taken by one protocol, so that a plane that one has
-            and another has not is missing.
+            Tells of a plate and an acquisition whether their sites were taken by
+            one protocol, so that a plane that one has and another has not is missing.
         """
         for (plate, acquisition, cycle), channels in self._acquisitions.items():
             where = f"plate {plate}, acquisition {acquisition}, cycle {cycle}"
             texts = [*_holes(channels)]
-            if are_sites_alike:
+            if are_sites_alike(plate, acquisition):
                 texts += [*_missing_sites(channels), *_missing_tpoints(channels)]
                 for name, extents in channels.items():
                     texts += [f"channel {name}: {text}" for text in _missing_planes(extents)]

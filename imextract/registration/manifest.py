@@ -157,6 +157,9 @@ class Manifest:
 
     `objectives` names the objective of a plate and acquisition, where it is told.
 
+    `microscope_type` names all types of the folder; `type_of()` tells that of
+    one plate and acquisition.
+
     `rows()` is built anew each time, so that a plate of millions of planes
     is never held as rows.
     """
@@ -170,6 +173,11 @@ class Manifest:
     row_groups: list["RowGroup"] = field(default_factory=list)
     metadata_sets: list[tuple[str, str, DataSet]] = field(default_factory=list)
     objectives: dict[tuple[str, str], str] = field(default_factory=dict)
+    own_types: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def type_of(self, plate: str, acquisition: str) -> str:
+        """Give the microscope type that read an acquisition of a plate."""
+        return self.own_types.get((plate, acquisition), self.microscope_type)
 
     def rows(self) -> Iterator[ManifestRow]:
         """Give every plane, data set by data set, in file order."""

@@ -57,6 +57,10 @@ def merge_manifests(folder: Path, manifests: Sequence[Manifest]) -> Manifest:
             ((plate, names.get((plate, name), name)), objective)
             for (plate, name), objective in manifest.objectives.items()
         )
+        merged.own_types.update(
+            ((plate, name), manifest.type_of(plate, before))
+            for (plate, before), name in names.items()
+        )
         merged.data_sets.extend(manifest.data_sets)
         merged.problems.extend(manifest.problems)
         for key, site in manifest.sites.items():

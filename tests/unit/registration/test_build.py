@@ -57,6 +57,14 @@ def test_types_in_one_tree_are_all_registered_and_told(tmp_path: Path) -> None:
     plate(tmp_path / "two", "doll")
     made = build(tmp_path)
     assert made.microscope_type == "toy + doll"
+    types = {
+        (row.source_file, made.type_of(row.site.plate, row.acquisition)) for row in made.rows()
+    }
+    assert types == {
+        (f"{folder}/{name}.tif", kind)
+        for folder, kind in (("one", "toy"), ("two", "doll"))
+        for name in "ab"
+    }
     assert len(list(made.rows())) == 4
     assert any("several microscope types: toy, doll" in text for _, text in warnings(made))
     only = build(tmp_path, microscope="doll")
