@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from typing import Self
 from imextract.config import Settings
 from imextract.database.files import MicroscopeDataSet, MicroscopeFile
 from imextract.database.planes import PlaneRecord, SourcePlane
-from imextract.errors import PlaneMismatchError, SourceFileError
+from imextract.errors import ImextractError, PlaneMismatchError, SourceFileError
 from imextract.planes import PixelArray
 from imextract.projection import project_maximum
 from imextract.readers.expected import MOST_OPEN, ExpectedFile
@@ -68,7 +68,8 @@ class SourceReader:
 
     def _read_source(self, source: SourcePlane) -> PixelArray:
         reader = self._reader(source)
-        pixels = reader.read_plane(source.ref)
+        with _disk_errors_named(source.source_file):
+            pixels = reader.read_plane(source.ref)
         # A file that was changed while it was read gave who knows what.
         _check_unchanged(self._data_sets[source.entry_id].entry)
         return pixels
@@ -92,7 +93,8 @@ class SourceReader:
         _check_unchanged(data_set.entry)
         stack = ExitStack()
         files = tuple(_expected(file) for file in data_set.files)
-        reader = open_reader(data_set.reader, path, self._settings, files, folder)
+        with _disk_errors_named(path):
+            reader = open_reader(data_set.reader, path, self._settings, files, folder)
         stack.enter_context(reader)
         logger.debug("opened %s with %s", path, data_set.reader)
         return reader, stack
@@ -112,6 +114,20 @@ class SourceReader:
     ) -> None:
         for entry_id in list(self._open):
             self._close(entry_id)
+
+
+@contextmanager
+def _disk_errors_named(path: Path) -> Iterator[None]:
+    """Let what the disk refuses cost the planes of this file, and not the job."""
+    try:
+        yield
+    except ImextractError:
+        raise
+    except OSError as error:
+        raise SourceFileError(
+            f"{path}: cannot be read: {error.strerror or error}; mend its disk or connection, or "
+            "bring the file back, and run again"
+        ) from error
 
 
 def _expected(file: MicroscopeFile) -> ExpectedFile:

@@ -11,23 +11,21 @@ from tests.faults.victim import SESSION, Victim
 pytestmark = pytest.mark.usefixtures("strace")
 
 
-@pytest.mark.parametrize("number", [1, 2, 5])
-@pytest.mark.parametrize("call", ["read", "pread64"])
+@pytest.mark.parametrize("first", [1, 2, 3])
 def test_an_original_that_cannot_be_read_costs_its_own_plane_only(
-    quick_folder: Path, call: str, number: int
+    quick_folder: Path, first: int
 ) -> None:
     victim = Victim(quick_folder)
     bad = victim.experiment.folder / name_of(1, 1, 0)
-    injection = f"{call}:error=EIO:when={number}+"
-    code = run_injected(victim, SESSION, injection, paths=[bad])
+    injections = [f"{call}:error=EIO:when={first}+" for call in ("read", "pread64")]
+    code = run_injected(victim, SESSION, *injections, paths=[bad])
+    assert code == 1
     victim.check()
-    failed = [record for record in victim.records() if record.state == "failed"]
-    if failed or code:
-        assert code == 1
-        assert [record.sources[0].source_file for record in failed] == [bad]
-        assert str(bad) in str(failed[0].error)
-        assert "Input/output error" in str(failed[0].error)
-        assert len(victim.experiment.originals()) == 12
+    (failed,) = [record for record in victim.records() if record.state == "failed"]
+    assert failed.sources[0].source_file == bad
+    assert f"{bad}" in str(failed.error)
+    assert "Input/output error" in str(failed.error)
+    assert len(victim.experiment.originals()) == 12
     victim.resume()
     victim.check_finished(originals=0)
 
@@ -51,21 +49,23 @@ def test_what_could_not_be_flushed_is_not_believed(quick_folder: Path, number: i
 def test_a_ledger_that_could_not_be_flushed_loses_nothing(quick_folder: Path, number: int) -> None:
     victim = Victim(quick_folder, sites=1)
     assert victim.run("init --delete") == 0
-    words = ["run", "collect"]
-    code = run_injected(victim, words, f"fdatasync:error=EIO:when={number}")
+    code = run_injected(victim, ["run", "collect"], f"fdatasync:error=EIO:when={number}")
+    # SQLite may go on where it need not be sure, as in tidying its journal.
     assert code in (0, 1)
     victim.check()
     victim.resume()
     victim.check_finished(originals=0)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_write_without_space_leaves_no_part_of_a_file(quick_folder: Path, number: int) -> None:
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_a_disk_without_space_leaves_no_part_of_a_file(quick_folder: Path, call: str) -> None:
     victim = Victim(quick_folder, sites=1)
     assert victim.run("init") == 0
     incoming = victim.storage / ".incoming"
-    code = run_injected(victim, ["run"], f"rename:error=ENOSPC:when={number}")
-    assert code in (0, 1)
+    # As network disks do, which have no space only when it comes to it.
+    code = run_injected(victim, ["run"], f"{call}:error=ENOSPC:when=1")
+    assert code == 1
+    assert "No space left on device" in victim.said
     victim.check()
     assert list(incoming.iterdir()) == []
     victim.resume()
