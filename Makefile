@@ -1,14 +1,14 @@
 # Everything a person types. The work is in scripts/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test server lock clean
+.PHONY: help setup demo test server bench bench-quick lock clean
 
 # make demo DATA=/folder/of/images   your own files instead of a simulated plate
 # make demo MB=200                   a larger simulated plate
 export DATA MB
 
 help: ## list what can be made
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 setup: ## a private .venv with everything in it (JDK and C compiler found or installed)
 	@scripts/setup.sh
@@ -21,6 +21,12 @@ test: setup ## style, types and tests
 
 server: setup ## a Prefect server with our deployments and a worker; Ctrl-C stops them
 	@scripts/server.sh
+
+bench: setup ## measure all, against other tools too: benchmarks/results.md (hours)
+	@.venv/bin/python -m benchmarks
+
+bench-quick: setup ## measure ours with few planes, in three minutes
+	@.venv/bin/python -m benchmarks --quick
 
 lock: setup ## compile requirements.lock anew from pyproject.toml
 	@scripts/lock.sh

@@ -1,66 +1,92 @@
-"""What a plane costs: ``python benchmarks/extraction.py`` prints a table.
+"""Extraction against its limit: the whole flow, and bare processes, on the same planes."""
 
-One process, no Prefect: planes of 2048 x 2048 pixels, 16 bits, of one OME-TIFF
-read by Bio-Formats and of single TIFFs read by tifffile; from registered files
-to durable, recorded HDF5 files. The start of Java is in the time.
-"""
-
-import tempfile
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
-from imextract.batches import BatchResult, ImextractBatchArguments
-from imextract.config import Settings
-from imextract.extractor import ImageExtractor
-from imextract.registration.register import RegistrationRequest, register_folder
+from benchmarks.bench import Bench
+from benchmarks.limit import (
+    PlaneReader,
+    Speed,
+    bare_extraction,
+    planes_by_bioformats,
+    planes_by_tifffile,
+)
+from benchmarks.ours import FlowRun, Flows, serving_flows
+from benchmarks.plates import MEGABYTES, multi_series_file, operetta_plate
+from benchmarks.tables import Table
+from imextract.channel_image_file import ChannelImageFile
 
-PLANES = 60
-
-
-def write_planes(folder: Path) -> tuple[Path, Path]:
-    """Write the same planes as one OME-TIFF and as single TIFFs."""
-    multi, single = folder / "multi", folder / "single"
-    multi.mkdir()
-    single.mkdir()
-    noise = np.random.default_rng(0)
-    stack = noise.poisson(300, (PLANES, 2048, 2048)).astype("uint16")
-    tifffile.imwrite(multi / "stack.ome.tif", stack, metadata={"axes": "ZYX"}, ome=True)
-    for index, plane in enumerate(stack):
-        tifffile.imwrite(single / f"A01_s{index}.tif", plane)
-    return multi, single
+__all__ = ["tables"]
 
 
-def extract(folder: Path, settings: Settings, pattern: str | None) -> BatchResult:
-    """Register a folder and extract it in one job."""
-    request = RegistrationRequest(folder=folder, name=folder.name, pattern=pattern)
-    experiment_id = register_folder(request, settings).experiment_id
-    if experiment_id is None:
-        raise RuntimeError(f"{folder}: not registered")
-    extractor = ImageExtractor(experiment_id, settings)
-    (batch,) = extractor.create_run_batches(ImextractBatchArguments())
-    return extractor.run_job(batch)
+def tables(bench: Bench) -> Iterator[Table]:
+    """Compare the flow with its limit, for single TIFFs and through Bio-Formats."""
+    table = Table(
+        "How near to the limit is a whole run?",
+        ("planes", "ours : limit", "ours MB/s", "limit MB/s", "limit CPU ms a plane",
+         "start-up s", "peak MB of a process", "planes"),
+    )  # fmt: skip
+    with serving_flows(bench) as flows:
+        plate = operetta_plate(bench, bench.wells)
+        files = sorted((plate / "Images").glob("*.tiff"))
+        experiment_id = flows.register(plate)
+        for preset in ("zstd",) if bench.is_quick else ("zstd", "lz4"):
+            name = f"single TIFFs, {preset}"
+            _compare(bench, flows, table, name, experiment_id, planes_by_tifffile, files, preset)
+        _check_pixels(flows, experiment_id)
+        multi = multi_series_file(bench, bench.wells)
+        experiment_id = flows.register(multi, "bioformats")
+        files = list(multi.glob("*.ome.tif"))
+        name = "one OME-TIFF through Bio-Formats, zstd"
+        _compare(bench, flows, table, name, experiment_id, planes_by_bioformats, files, "zstd")
+    table.note = (
+        f"Planes of 2048 x 2048 pixels of 16 bits, {bench.workers} workers, {bench.rounds} rounds "
+        "in turn; the medians. Ours: from the begin of the first job to the end of the flow's "
+        "collect, by the ledger. Limit: as many bare processes that read a plane (tifffile; "
+        "Bio-Formats' openBytes), compress it through h5py, checksum it, flush file and folder. "
+        "Start-up: the rest of the program, importing Prefect and starting Dask."
+    )
+    yield table
 
 
-def main() -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        settings = Settings(
-            database_url=f"sqlite:///{folder / 'ledger.db'}", storage_url=str(folder / "planes")
-        )
-        multi, single = write_planes(folder)
-        print("| source | reader | ms a plane | MB/s |\n|---|---|---:|---:|")
-        for source, path, reader, pattern in (
-            ("one OME-TIFF", multi, "Bio-Formats", None),
-            ("single TIFFs", single, "tifffile", r"(?P<w>A01)_s(?P<s>\d+)"),
-        ):
-            result = extract(path, settings, pattern)
-            cost = 1000 * result.seconds / result.extracted
-            rate = result.bytes_in / 1e6 / result.seconds
-            print(f"| {source} | {reader} | {cost:.0f} | {rate:.0f} |")
+def _compare(
+    bench: Bench,
+    flows: Flows,
+    table: Table,
+    name: str,
+    experiment_id: int,
+    read: PlaneReader,
+    files: Sequence[Path],
+    preset: str,
+) -> None:
+    limits: list[Speed] = []
+    ours: list[FlowRun] = []
+    for _ in range(bench.rounds):
+        bare = bench.folder / "bare"
+        limits.append(bare_extraction(read, files, bare, bench.workers, preset))
+        shutil.rmtree(bare)
+        flows.forget(experiment_id)
+        ours.append(flows.run(experiment_id, workers=bench.workers, compression=preset))
+    limit = float(np.median([speed.planes_per_s for speed in limits]))
+    speed = float(np.median([run.planes / run.seconds for run in ours]))
+    table.add(
+        name,
+        speed / limit,
+        speed * MEGABYTES,
+        limit * MEGABYTES,
+        float(np.median([speed.cpu_ms for speed in limits])),
+        float(np.median([run.whole.wall_s - run.seconds for run in ours])),
+        max(run.whole.peak_mb for run in ours),
+        ours[0].planes,
+    )
 
 
-if __name__ == "__main__":
-    main()
+def _check_pixels(flows: Flows, experiment_id: int) -> None:
+    """Make sure that what was so fast is also right, plane by plane."""
+    for image in ChannelImageFile.find(experiment_id, flows.settings):
+        (source,) = image.record.sources
+        np.testing.assert_array_equal(image.get(), tifffile.imread(source.source_file))

@@ -1,0 +1,69 @@
+"""Answers all questions, one table each: ``python -m benchmarks [--quick] [--only NAME]``."""
+
+import argparse
+import datetime as dt
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import extraction, overheads, peers, presets, reading, scaling
+from benchmarks.bench import Bench
+from benchmarks.machine import describe_machine
+from benchmarks.tables import Table
+
+QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
+    "extraction": extraction.tables,
+    "peers": peers.tables,
+    "reading": reading.tables,
+    "presets": presets.tables,
+    "overheads": overheads.tables,
+    "scaling": scaling.tables,
+}
+RESULTS = Path(__file__).with_name("results.md")
+
+
+def main() -> int:
+    """Answer the questions and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few planes, no other tools")
+    parser.add_argument("--only", choices=QUESTIONS, action="append", help="this question alone")
+    parser.add_argument("--folder", type=Path, help="on the disk that is to be measured")
+    parser.add_argument("--output", type=Path, help="file of the results")
+    options = parser.parse_args()
+    lines = [
+        "# Results",
+        "",
+        f"`make {'bench-quick' if options.quick else 'bench'}`, {_now()}:",
+        "",
+        *describe_machine(),
+        "",
+    ]
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="imextract-bench-", dir=options.folder) as folder:
+        bench = Bench(Path(folder), options.quick)
+        for name in options.only or QUESTIONS:
+            try:
+                lines.extend(table.markdown() for table in QUESTIONS[name](bench))
+            except Exception as error:  # noqa: BLE001  a fence: the other answers are kept
+                traceback.print_exc()
+                lines.append(f"## {name}\n\nNot measured: {type(error).__name__}: {error}\n")
+                failed += 1
+            _write(lines, options)
+    return 1 if failed else 0
+
+
+def _now() -> str:
+    return f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _write(lines: list[str], options: argparse.Namespace) -> None:
+    text = "\n".join(lines)
+    if options.output or not (options.quick or options.only):
+        (options.output or RESULTS).write_text(text, encoding="utf-8")
+    else:
+        print(text, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,33 @@
+"""One run of the benchmark: where, how much, how many workers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Bench"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every question is given.
+
+    Attributes
+    ----------
+    folder
+        A temporary folder, on the disk that is to be measured.
+    is_quick
+        True for the short form: fewer planes, fewer rounds, no other tools.
+    """
+
+    folder: Path
+    is_quick: bool
+    workers: int = 2
+
+    @property
+    def wells(self) -> int:
+        """Wells of the plate; each has 32 planes of 8.4 MB."""
+        return 2 if self.is_quick else 8
+
+    @property
+    def rounds(self) -> int:
+        """How often what is compared is run, in turn."""
+        return 1 if self.is_quick else 3

@@ -1,0 +1,126 @@
+"""Programs run to be measured: seconds, CPU seconds, memory of all their processes."""
+
+import contextlib
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+__all__ = ["CannotRunError", "Measured", "run_measured"]
+
+
+class CannotRunError(Exception):
+    """A program that should be measured does not work here; the message is its own last word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a program took, with all processes that it started.
+
+    Attributes
+    ----------
+    wall_s, cpu_s
+        From start to end; user and system time.
+    peak_mb
+        Largest resident memory of any one of its processes, sampled.
+    output
+        What it wrote on standard output.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    output: str
+
+
+def run_measured(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 3600,
+) -> Measured:
+    """Run a program to its end.
+
+    Raises
+    ------
+    CannotRunError
+        If it cannot be started, fails, or takes too long.
+    """
+    start = time.perf_counter()
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=dict(environment or os.environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CannotRunError(str(error)) from error
+    with _PeakMemory(process.pid) as memory, _cpu_of_children() as cpu:
+        output = _output(process, timeout_s)
+    if process.returncode:
+        raise CannotRunError(_last_word(output) or f"exit code {process.returncode}")
+    return Measured(time.perf_counter() - start, cpu[0], memory.peak_mb, output)
+
+
+def _output(process: "subprocess.Popen[str]", timeout_s: float) -> str:
+    try:
+        output, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        os.killpg(process.pid, 9)
+        process.communicate()
+        raise CannotRunError(f"not done within {timeout_s:.0f} s") from error
+    return str(output)
+
+
+def _last_word(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else ""
+
+
+@contextlib.contextmanager
+def _cpu_of_children() -> Iterator[list[float]]:
+    found = [-_children_s()]
+    yield found
+    found[0] += _children_s()
+
+
+def _children_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+class _PeakMemory:
+    """Looks at the processes of a program every now and then."""
+
+    def __init__(self, pid: int) -> None:
+        self.peak_mb = 0.0
+        self._pid = pid
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.3):
+            with contextlib.suppress(psutil.Error):
+                root = psutil.Process(self._pid)
+                for process in [root, *root.children(recursive=True)]:
+                    with contextlib.suppress(psutil.Error):
+                        self.peak_mb = max(self.peak_mb, process.memory_info().rss / 1e6)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()

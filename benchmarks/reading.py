@@ -1,0 +1,115 @@
+"""Reading back: a plane, a region of it, and everything for verification."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the filters
+import numpy as np
+
+from benchmarks.bench import Bench
+from benchmarks.plates import MEGABYTES, operetta_plate
+from benchmarks.tables import Table
+from imextract.batches import ImextractBatchArguments
+from imextract.channel_image_file import ChannelImageFile
+from imextract.compression import PRESETS
+from imextract.config import Settings
+from imextract.extractor import ImageExtractor
+from imextract.registration.register import RegistrationRequest, register_folder
+from imextract.verify import verify_experiment
+from imextract.workplace import Workplace
+
+__all__ = ["tables"]
+
+_REGION = 256
+
+
+def tables(bench: Bench) -> Iterator[Table]:
+    """Compare reading back with bare h5py, by preset."""
+    table = Table(
+        "How fast are planes read back?",
+        ("preset", "get() : bare h5py", "region : whole", "get() MB/s", "bare h5py MB/s",
+         "region ms", "verify MB/s", "verify MB/CPU-s"),
+    )  # fmt: skip
+    plate = operetta_plate(bench, 1)
+    for preset in PRESETS:
+        _measure(bench, table, plate, preset)
+    table.note = (
+        f"A region is {_REGION} x {_REGION} pixels at a random place of 2048 x 2048, opened anew "
+        "each time; the mean of all planes' best of 3, files in the page cache. Bare h5py opens "
+        "the file and reads the array: it compares no checksum of the file or the pixels."
+    )
+    yield table
+
+
+def _measure(bench: Bench, table: Table, plate: Path, preset: str) -> None:
+    folder = bench.folder / f"reading-{preset}"
+    settings = Settings(
+        database_url=f"sqlite:///{folder / 'ledger.db'}", storage_url=str(folder / "planes")
+    )
+    experiment_id = _extract(
+        plate, settings, ImextractBatchArguments.model_validate({"compression": preset})
+    )
+    images = list(ChannelImageFile.find(experiment_id, settings))
+    store = Workplace.of(settings).store
+    paths = [store.path(str(image.record.location)) for image in images]
+    places = np.random.default_rng(0).integers(0, 2048 - _REGION, (len(images), 2)).tolist()
+    whole = _mean_best([image.get for image in images])
+    bare = _mean_best([lambda path=path: _read_bare(path) for path in paths])  # type: ignore[misc]  # bound now
+    region = _mean_best(
+        [
+            lambda image=image, y=y, x=x: image.get(slice(y, y + _REGION), slice(x, x + _REGION))  # type: ignore[misc]  # bound now
+            for image, (y, x) in zip(images, places, strict=True)
+        ]
+    )
+    wall, cpu = _verify(settings, experiment_id)
+    megabytes = len(images) * MEGABYTES
+    table.add(
+        f"`{preset}`",
+        bare / whole,
+        region / whole,
+        MEGABYTES / whole,
+        MEGABYTES / bare,
+        1000 * region,
+        megabytes / wall,
+        megabytes / cpu,
+    )
+
+
+def _extract(plate: Path, settings: Settings, arguments: ImextractBatchArguments) -> int:
+    request = RegistrationRequest(folder=plate, name=plate.name)
+    experiment_id = register_folder(request, settings).experiment_id
+    if experiment_id is None:
+        raise RuntimeError(f"{plate}: not registered")
+    extractor = ImageExtractor(experiment_id, settings)
+    for batch in list(extractor.create_run_batches(arguments)):
+        extractor.run_job(batch)
+    return experiment_id
+
+
+def _read_bare(path: Path) -> object:
+    with h5py.File(path) as file:
+        return file["array"][:]
+
+
+def _mean_best(actions: list[Callable[[], object]]) -> float:
+    """Give the mean over actions of the best of three times, in s."""
+    best = []
+    for action in actions:
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            action()
+            times.append(time.perf_counter() - start)
+        best.append(min(times))
+    return float(np.mean(best))
+
+
+def _verify(settings: Settings, experiment_id: int) -> tuple[float, float]:
+    place = Workplace.of(settings)
+    start, cpu = time.perf_counter(), time.process_time()
+    for verified in verify_experiment(place.database, place.store, experiment_id):
+        if verified.error:
+            raise RuntimeError(verified.error)
+    return time.perf_counter() - start, time.process_time() - cpu
