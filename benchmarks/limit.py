@@ -68,6 +68,8 @@ def planes_by_bioformats(files: Sequence[Path], part: int, parts: int) -> Iterat
 
     flags = ["-XX:+UseParallelGC", "-XX:+DisableExplicitGC"]
     javabridge.start_vm(flags, class_path=bioformats.JARS, run_headless=True, max_heap_size="512m")
+    root_level = "(Ljava/lang/String;)V"
+    javabridge.static_call("loci/common/DebugTools", "setRootLevel", root_level, "ERROR")
     reader = javabridge.make_instance("loci/formats/ImageReader", "()V")
     javabridge.call(reader, "setId", "(Ljava/lang/String;)V", str(files[0]))
     for series in range(part, javabridge.call(reader, "getSeriesCount", "()I"), parts):

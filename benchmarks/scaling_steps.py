@@ -50,7 +50,7 @@ def init(settings: Settings, _: int) -> None:
 def fill(settings: Settings, _: int) -> None:
     """Make all planes extracted, as jobs would: a transaction per thousand; files are empty."""
     place = Workplace.of(settings)
-    (place.store.root / ".incoming").mkdir(parents=True)
+    place.store.check()
     found = find_planes(place.database, EXPERIMENT, PlaneFilter())
     while some := list(islice(found, 1000)):
         changes = [_extracted(plane) for plane in some]

@@ -50,7 +50,8 @@ def imextract(
         restart: Forget earlier output and extract everything again; refused when an
             original is gone.
         compression: zstd is read by any HDF5 or Zarr library with its plug-in, lz4 is the
-            fastest, gzip needs no plug-in, none does not compress.
+            fastest, archive the smallest and slowest, gzip needs no plug-in, none does not
+            compress.
         cores: Processor cores of one Dask worker.
         memory: Memory of one Dask worker in MB; half of it is the heap of Bio-Formats.
         duration: Longest life of one Dask worker on a cluster, as HH:MM:SS.

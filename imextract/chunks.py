@@ -13,10 +13,10 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from imextract.compression import BLOSC, DEFLATE, ZSTANDARD, Preset
+from imextract.compression import BLOSC, DEFLATE, JPEG_LS, ZSTANDARD, Pipeline, Preset
 from imextract.planes import PixelArray
 
-__all__ = ["ChunkDamagedError", "ChunkLayout", "decode_chunk", "encode_chunks"]
+__all__ = ["ChunkDamagedError", "ChunkLayout", "choose_pipeline", "decode_chunk", "encode_chunks"]
 
 # As many rows and columns at most. Measured (benchmarks/reading.py): less would
 # slow down whole planes, more would slow down regions.
@@ -61,8 +61,25 @@ class ChunkLayout:
                 yield y, x
 
 
+def choose_pipeline(pixels: PixelArray, preset: Preset) -> Pipeline:
+    """Choose the pipeline of a preset that makes the middle of a plane smallest."""
+    able = [p for p in preset.pipelines if pixels.dtype.itemsize <= p.most_bytes]
+    if len(able) == 1:
+        return able[0]
+    height, width = pixels.shape
+    rows, columns = ChunkLayout.of(height, width).chunk
+    top, left = (height - rows) // 2, (width - columns) // 2
+    middle = np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
+    layout = ChunkLayout((rows, columns), (rows, columns))
+
+    def size(pipeline: Pipeline) -> int:
+        return sum(len(content) for _, content in encode_chunks(middle, layout, pipeline))
+
+    return min(able, key=size)
+
+
 def encode_chunks(
-    pixels: PixelArray, layout: ChunkLayout, preset: Preset
+    pixels: PixelArray, layout: ChunkLayout, pipeline: Pipeline
 ) -> Iterator[tuple[Offset, bytes]]:
     """Compress a plane chunk by chunk, each with the checksum that HDF5 puts after it.
 
@@ -71,16 +88,21 @@ def encode_chunks(
     offset, bytes
         First row and column of the chunk, and what is stored of it.
     """
-    compress = _COMPRESSORS[preset.filter_number]
-    planes = _byte_planes(pixels) if preset.is_shuffled else _whole(pixels)
+    compress = _COMPRESSORS[pipeline.filter_number]
+    planes = _byte_planes(pixels) if pipeline.is_shuffled else _whole(pixels)
     for y, x in layout.offsets_in(0, 0, *layout.shape):
         part = planes[:, y : y + layout.chunk[0], x : x + layout.chunk[1]]
-        content = compress(_filled_up(part, layout.chunk), preset.filter_options)
+        content = compress(_filled_up(part, layout.chunk), pipeline.filter_options)
         yield (y, x), content + _checksum(content)
 
 
 def decode_chunk(
-    content: bytes, offset: Offset, layout: ChunkLayout, preset: Preset, box: PixelArray, at: Offset
+    content: bytes,
+    offset: Offset,
+    layout: ChunkLayout,
+    pipeline: Pipeline,
+    box: PixelArray,
+    at: Offset,
 ) -> None:
     """Check and decompress a chunk, and put what of it lies in a box there.
 
@@ -102,9 +124,9 @@ def decode_chunk(
     if _checksum(stored) != content[-_CHECKSUM_BYTES:]:
         raise ChunkDamagedError("the checksum of a chunk does not fit its bytes")
     size = layout.chunk[0] * layout.chunk[1] * box.dtype.itemsize
-    raw = np.frombuffer(_DECOMPRESSORS[preset.filter_number](stored, size), np.uint8, size)
+    raw = np.frombuffer(_DECOMPRESSORS[pipeline.filter_number](stored, size), np.uint8, size)
     within, part = _overlap(offset, layout.chunk, at, box.shape)
-    if preset.is_shuffled:
+    if pipeline.is_shuffled:
         _join(raw.reshape(-1, *layout.chunk)[:, *part], box[within])
     else:
         box[within] = raw.view(box.dtype.newbyteorder("<")).reshape(layout.chunk)[part]
@@ -171,6 +193,13 @@ def _checksum(content: Bytes) -> bytes:
     return int(_codecs.h5checksum_fletcher32(content)).to_bytes(_CHECKSUM_BYTES, "little")
 
 
+def _jpeg_ls(part: PixelArray, _: tuple[int, ...]) -> bytes:
+    values = part[0].view(f"u{part.dtype.itemsize}")
+    # Pure noise grows, beyond what the codec would allow for by itself.
+    encoded: bytes = _codecs.jpegls_encode(values, out=2 * values.nbytes + 1024)
+    return encoded
+
+
 def _blosc(part: PixelArray, options: tuple[int, ...]) -> bytes:
     level, shuffle, compressor = options[4:7]
     size = part.dtype.itemsize
@@ -184,11 +213,13 @@ _COMPRESSORS: Mapping[int | None, Callable[[PixelArray, tuple[int, ...]], bytes]
     ZSTANDARD: lambda part, options: _codecs.zstd_encode(part, level=options[0]),
     DEFLATE: lambda part, options: _codecs.deflate_encode(part, level=options[0]),
     BLOSC: _blosc,
+    JPEG_LS: _jpeg_ls,
     None: lambda part, _: part.tobytes(),
 }
 _DECOMPRESSORS: Mapping[int | None, Callable[[memoryview, int], Bytes]] = {
     ZSTANDARD: lambda stored, size: _codecs.zstd_decode(stored, out=size),
     DEFLATE: lambda stored, size: _codecs.deflate_decode(stored, out=size),
     BLOSC: lambda stored, size: _codecs.blosc_decode(stored, numthreads=1, out=size),
+    JPEG_LS: lambda stored, _: _codecs.jpegls_decode(stored).data,
     None: lambda stored, _: stored,
 }

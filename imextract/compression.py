@@ -9,18 +9,28 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["BLOSC", "DEFLATE", "PRESETS", "ZSTANDARD", "CompressionName", "Preset"]
+__all__ = [
+    "BLOSC",
+    "DEFLATE",
+    "JPEG_LS",
+    "PRESETS",
+    "ZSTANDARD",
+    "CompressionName",
+    "Pipeline",
+    "Preset",
+]
 
 DEFLATE = 1
 BLOSC = 32001
 ZSTANDARD = 32015
+JPEG_LS = 32018
 
-CompressionName = Literal["zstd", "lz4", "gzip", "none"]
+CompressionName = Literal["zstd", "lz4", "gzip", "archive", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
-    """An HDF5 filter pipeline.
+class Pipeline:
+    """Filters of HDF5, which a checksum follows.
 
     Attributes
     ----------
@@ -30,21 +40,39 @@ class Preset:
         The filter's client data.
     is_shuffled
         True if HDF5's own byte shuffle goes first.
+    most_bytes
+        Largest pixels that the filter can compress.
     """
 
-    summary: str
     filter_number: int | None
-    filter_options: tuple[int, ...]
-    is_shuffled: bool
+    filter_options: tuple[int, ...] = ()
+    is_shuffled: bool = False
+    most_bytes: int = 8
 
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What a user chooses: a pipeline, or the best for each plane of several."""
+
+    summary: str
+    pipelines: tuple[Pipeline, ...]
+
+
+_ZSTD_9 = Pipeline(ZSTANDARD, (9,), is_shuffled=True)
 
 # Rates and ratios: docs/stored-planes.md.
 PRESETS = MappingProxyType(
     {
-        "zstd": Preset("shuffle + Zstandard 1", ZSTANDARD, (1,), True),
+        "zstd": Preset("shuffle + Zstandard 1", (Pipeline(ZSTANDARD, (1,), is_shuffled=True),)),
         # Blosc 1: four reserved values, level 5, byte shuffle, LZ4.
-        "lz4": Preset("Blosc LZ4 with shuffle", BLOSC, (0, 0, 0, 0, 5, 1, 1), False),
-        "gzip": Preset("shuffle + gzip 4", DEFLATE, (4,), True),
-        "none": Preset("no compression", None, (), False),
+        "lz4": Preset("Blosc LZ4 with shuffle", (Pipeline(BLOSC, (0, 0, 0, 0, 5, 1, 1)),)),
+        "gzip": Preset("shuffle + gzip 4", (Pipeline(DEFLATE, (4,), is_shuffled=True),)),
+        # JPEG-LS foresees a pixel by its neighbours, which is best for what a
+        # camera saw, but not for what was computed, and it ends at 16 bits.
+        "archive": Preset(
+            "JPEG-LS, or shuffle + Zstandard 9 where that is smaller",
+            (Pipeline(JPEG_LS, most_bytes=2), _ZSTD_9),
+        ),
+        "none": Preset("no compression", (Pipeline(None),)),
     }
 )

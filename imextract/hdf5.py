@@ -22,8 +22,8 @@ import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
 from h5py import h5a, h5d, h5f, h5p, h5s, h5t, h5z
 
-from imextract.chunks import ChunkLayout, decode_chunk, encode_chunks
-from imextract.compression import PRESETS, CompressionName, Preset
+from imextract.chunks import ChunkLayout, choose_pipeline, decode_chunk, encode_chunks
+from imextract.compression import PRESETS, CompressionName, Pipeline
 from imextract.errors import DamagedPlaneError, StorageError
 from imextract.planes import PIXEL_TYPES, PixelArray
 
@@ -143,8 +143,9 @@ def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionN
         for key, value in attributes.items():
             _write_attribute(file, key, value)
         layout = ChunkLayout.of(*pixels.shape)
-        dataset = _create_dataset(file, pixels, layout, compression)
-        for offset, content in encode_chunks(pixels, layout, PRESETS[compression]):
+        pipeline = choose_pipeline(pixels, PRESETS[compression])
+        dataset = _create_dataset(file, pixels, layout, pipeline)
+        for offset, content in encode_chunks(pixels, layout, pipeline):
             dataset.write_direct_chunk(offset, content)
         h5f.flush(file)
         image: bytes = file.get_file_image()
@@ -154,29 +155,28 @@ def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionN
 
 
 def _create_dataset(
-    file: h5f.FileID, pixels: PixelArray, layout: ChunkLayout, compression: CompressionName
+    file: h5f.FileID, pixels: PixelArray, layout: ChunkLayout, pipeline: Pipeline
 ) -> h5d.DatasetID:
     kind = h5t.py_create(pixels.dtype.newbyteorder("<"))
-    pipeline = _pipeline(layout, compression)
-    return h5d.create(file, DATASET, kind, h5s.create_simple(layout.shape), dcpl=pipeline)
+    creation = _creation(layout, pipeline)
+    return h5d.create(file, DATASET, kind, h5s.create_simple(layout.shape), dcpl=creation)
 
 
-def _pipeline(layout: ChunkLayout, compression: CompressionName) -> h5p.PropDCID:
+def _creation(layout: ChunkLayout, pipeline: Pipeline) -> h5p.PropDCID:
     """Say by which filters HDF5 reads what `encode_chunks` writes."""
-    preset = PRESETS[compression]
     creation = h5p.create(h5p.DATASET_CREATE)
     creation.set_chunk(layout.chunk)
     # Every chunk is written, so filling it first would be for nothing.
     creation.set_fill_time(h5d.FILL_TIME_NEVER)
-    if preset.is_shuffled:
+    if pipeline.is_shuffled:
         creation.set_shuffle()
-    if preset.filter_number is not None:
-        if not h5z.filter_avail(preset.filter_number):
+    if pipeline.filter_number is not None:
+        if not h5z.filter_avail(pipeline.filter_number):
             raise StorageError(
-                f"HDF5 has no filter {preset.filter_number} for the preset {compression!r}; "
+                f"HDF5 has no compression filter {pipeline.filter_number}; "
                 "install hdf5plugin anew, or choose another preset"
             )
-        creation.set_filter(preset.filter_number, h5z.FLAG_OPTIONAL, preset.filter_options)
+        creation.set_filter(pipeline.filter_number, h5z.FLAG_OPTIONAL, pipeline.filter_options)
     creation.set_fletcher32()
     return creation
 
@@ -222,25 +222,26 @@ def _read(dataset: h5d.DatasetID, y: slice, x: slice) -> PixelArray:
 def _fill(box: PixelArray, dataset: h5d.DatasetID, top: int, left: int) -> None:
     """Fill an array with the pixels from a first row and column on."""
     creation = dataset.get_create_plist()
-    preset = _preset_of(creation)
+    pipeline = _pipeline_of(creation)
     layout = ChunkLayout(dataset.shape, creation.get_chunk())
     for offset in layout.offsets_in(top, left, *box.shape):
         skipped, content = dataset.read_direct_chunk(offset)
-        if preset is None or skipped:
+        if pipeline is None or skipped:
             _fill_by_hdf5(box, dataset, top, left)
             return
-        decode_chunk(content, offset, layout, preset, box, (top, left))
+        decode_chunk(content, offset, layout, pipeline, box, (top, left))
 
 
-def _preset_of(creation: h5p.PropDCID) -> Preset | None:
-    """Give the preset of a dataset's filters; None if it is none of ours."""
+def _pipeline_of(creation: h5p.PropDCID) -> Pipeline | None:
+    """Give the pipeline of a dataset; None if it is none of ours."""
     filters = tuple(creation.get_filter(i)[0] for i in range(creation.get_nfilters()))
-    return next((preset for preset in PRESETS.values() if _filters(preset) == filters), None)
+    known = (pipeline for preset in PRESETS.values() for pipeline in preset.pipelines)
+    return next((pipeline for pipeline in known if _filters(pipeline) == filters), None)
 
 
-def _filters(preset: Preset) -> tuple[int, ...]:
-    shuffle = (h5z.FILTER_SHUFFLE,) if preset.is_shuffled else ()
-    compression = () if preset.filter_number is None else (preset.filter_number,)
+def _filters(pipeline: Pipeline) -> tuple[int, ...]:
+    shuffle = (h5z.FILTER_SHUFFLE,) if pipeline.is_shuffled else ()
+    compression = () if pipeline.filter_number is None else (pipeline.filter_number,)
     return *shuffle, *compression, h5z.FILTER_FLETCHER32
 
 

@@ -7,16 +7,25 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from imextract.chunks import ChunkDamagedError, ChunkLayout, decode_chunk, encode_chunks
+from imextract.chunks import (
+    ChunkDamagedError,
+    ChunkLayout,
+    choose_pipeline,
+    decode_chunk,
+    encode_chunks,
+)
 from imextract.compression import PRESETS, CompressionName
 from imextract.hdf5 import decode_plane, encode_plane
 from imextract.planes import PIXEL_TYPES, PixelArray
+
+(ZSTD,) = PRESETS["zstd"].pipelines
 
 # What a user of h5py gives to have a preset's filters.
 FILTERS = {
     "zstd": {"shuffle": True, **hdf5plugin.Zstd(clevel=1)},
     "lz4": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=1)),
     "gzip": {"shuffle": True, "compression": "gzip", "compression_opts": 4},
+    "archive": dict(hdf5plugin.FciDecomp()),
     "none": {},
 }
 
@@ -34,8 +43,16 @@ def test_hdf5_reads_what_we_write(tmp_path: Path, compression: CompressionName, 
         np.testing.assert_array_equal(file["array"][:], pixels)
 
 
-@pytest.mark.parametrize("dtype", PIXEL_TYPES)
-@pytest.mark.parametrize("compression", list(PRESETS))
+@pytest.mark.parametrize(
+    ("compression", "dtype"),
+    [
+        (compression, dtype)
+        for compression in PRESETS
+        for dtype in PIXEL_TYPES
+        # JPEG-LS has at most 16 bits.
+        if compression != "archive" or np.dtype(dtype).itemsize <= 2
+    ],
+)
 def test_we_read_what_hdf5_writes(tmp_path: Path, compression: str, dtype: str) -> None:
     pixels = plane(dtype, (301, 257))
     path = tmp_path / "theirs.h5"
@@ -53,6 +70,24 @@ def test_filters_that_are_not_ours_are_left_to_hdf5(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_plane(path.read_bytes(), "plane"), pixels)
 
 
+def test_the_archive_takes_what_makes_a_plane_smaller() -> None:
+    y, x = np.indices((300, 300))
+    seen = (1000 + 10 * y + 7 * x + np.random.default_rng(0).integers(0, 9, y.shape)).astype("u2")
+    computed = np.random.default_rng(0).choice(np.array([0, 60_000], "u2"), (300, 300))
+    jpeg_ls, zstandard = PRESETS["archive"].pipelines
+    assert choose_pipeline(seen, PRESETS["archive"]) == jpeg_ls
+    assert choose_pipeline(computed, PRESETS["archive"]) == zstandard
+    assert choose_pipeline(seen.astype("f4"), PRESETS["archive"]) == zstandard
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1), (3, 2), (257, 511)])
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_the_archive_keeps_planes_of_any_shape(dtype: str, shape: tuple[int, int]) -> None:
+    pixels = plane(dtype, shape)
+    found = decode_plane(encode_plane(pixels, {}, "archive"), "plane")
+    np.testing.assert_array_equal(found, pixels)
+
+
 @pytest.mark.parametrize(
     ("length", "part"), [(1, 1), (256, 256), (257, 129), (1080, 216), (2048, 256), (2160, 240)]
 )
@@ -63,7 +98,7 @@ def test_planes_are_divided_evenly(length: int, part: int) -> None:
 def test_a_damaged_checksum_is_an_error() -> None:
     pixels = plane("uint16", (10, 10))
     layout = ChunkLayout.of(10, 10)
-    ((offset, content),) = encode_chunks(pixels, layout, PRESETS["zstd"])
+    ((offset, content),) = encode_chunks(pixels, layout, ZSTD)
     damaged = content[:-1] + bytes([content[-1] ^ 1])
     with pytest.raises(ChunkDamagedError):
-        decode_chunk(damaged, offset, layout, PRESETS["zstd"], np.empty_like(pixels), (0, 0))
+        decode_chunk(damaged, offset, layout, ZSTD, np.empty_like(pixels), (0, 0))

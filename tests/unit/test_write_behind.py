@@ -21,6 +21,7 @@ class SlowStore(FolderStore):
         super().__init__(root)
         self.may_finish = threading.Event()
         self.refused: set[str] = set()
+        self.check()
 
     def put(self, location: str, content: bytes) -> None:
         self.may_finish.wait()
@@ -77,7 +78,9 @@ def test_large_planes_wait_for_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("imextract.write_behind._MOST_BYTES", 10)
-    with WriteBehind(FolderStore(tmp_path / "other")) as writer:
+    store = FolderStore(tmp_path / "other")
+    store.check()
+    with WriteBehind(store) as writer:
         told = [len(list(writer.add(*plane))) for plane in planes[:3]]
         assert told == [0, 1, 1]
         assert len(list(writer.rest())) == 1
