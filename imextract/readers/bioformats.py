@@ -27,6 +27,9 @@ Reply = dict[str, Any]
 _METADATA_SUFFIXES = {".csv", ".htd", ".ini", ".json", ".log", ".ome", ".txt", ".xml"}
 
 
+# An array of Java has no more elements.
+_MOST_BYTES = 2**31 - 1
+
 # Formats (Bio-Formats 7.3.1) of which, if a file is missing, all planes behind it are
 # told to be others; by the type of ours that reads them right.
 _SHIFTED = {"Olympus ScanR": "scanr"}
@@ -199,8 +202,7 @@ class BioFormatsReader:
 
     def _start(self, ref: PlaneRef, *, wait: bool) -> "_PendingPlane | None":
         series = self._series[ref.series]
-        size = series["size_x"] * series["size_y"] * series["bytes_per_pixel"]
-        slot = self._process.slots.take(size, wait=wait)
+        slot = self._process.slots.take(self._plane_bytes(ref.series), wait=wait)
         if slot is None:
             return None
         expected = {key: series[key] for key in ("size_x", "size_y", "dtype", "plane_count")}
@@ -235,6 +237,17 @@ class BioFormatsReader:
                 f"{self._what(ref)}: pixels of type {series.dtype} cannot be stored; "
                 f"expected one of {', '.join(PIXEL_TYPES)}; convert the file"
             )
+        size = self._plane_bytes(ref.series)
+        if size > _MOST_BYTES:
+            raise SourceFileError(
+                f"{self._what(ref)}: {series.size_x} x {series.size_y} pixels in {size} bytes; "
+                f"expected at most {_MOST_BYTES}, which is all that Java can hold; "
+                "replace the file, or convert it to TIFF"
+            )
+
+    def _plane_bytes(self, series: int) -> int:
+        told = self._series[series]
+        return int(told["size_x"] * told["size_y"] * told["bytes_per_pixel"])
 
     def _what(self, ref: PlaneRef) -> str:
         return f"{self._path}: series {ref.series}, plane {ref.plane}"
