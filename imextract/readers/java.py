@@ -9,6 +9,7 @@ import javabridge
 
 __all__ = [
     "JARS",
+    "XML_FLAGS",
     "JavaException",
     "JavaObject",
     "LogRecords",
@@ -34,17 +35,7 @@ JARS: Sequence[str] = tuple(bioformats.JARS)
 
 _XERCES = "com.sun.org.apache.xerces.internal"
 _XALAN = "com.sun.org.apache.xalan.internal.xsltc"
-_NOWHERE = ("Host=127.0.0.1", "Port=9")
-_FLAGS = (
-    "-Xrs",
-    "-XX:-UsePerfData",
-    "-XX:+UseParallelGC",
-    "-XX:+DisableExplicitGC",
-    # A crash is told by the parent; it leaves no file in the working folder.
-    "-XX:ErrorFile=/dev/stderr",
-    # File names are bytes in UTF-8, whatever the locale of the worker.
-    "-Dsun.jnu.encoding=UTF-8",
-    "-Dfile.encoding=UTF-8",
+XML_FLAGS = (
     # The jar brings an XML parser that fetches what a file tells it to and
     # expands entities without bound; Java's own parser can be forbidden both.
     f"-Djavax.xml.parsers.DocumentBuilderFactory={_XERCES}.jaxp.DocumentBuilderFactoryImpl",
@@ -57,6 +48,19 @@ _FLAGS = (
     "-Djdk.xml.entityExpansionLimit=1000",
     "-Djdk.xml.totalEntitySizeLimit=5000000",
     "-Djdk.xml.maxGeneralEntitySizeLimit=1000000",
+)
+_NOWHERE = ("Host=127.0.0.1", "Port=9")
+_FLAGS = (
+    "-Xrs",
+    "-XX:-UsePerfData",
+    "-XX:+UseParallelGC",
+    "-XX:+DisableExplicitGC",
+    # A crash is told by the parent; it leaves no file in the working folder.
+    "-XX:ErrorFile=/dev/stderr",
+    # File names are bytes in UTF-8, whatever the locale of the worker.
+    "-Dsun.jnu.encoding=UTF-8",
+    "-Dfile.encoding=UTF-8",
+    *XML_FLAGS,
     # Names of files may be URLs, to Bio-Formats; none leads anywhere.
     "-Dhttp.nonProxyHosts=",
     *(f"-D{scheme}.proxy{part}" for scheme in ("http", "https") for part in _NOWHERE),

@@ -1,7 +1,11 @@
 """No pixel is ever invented, and no file makes us do what it wants."""
 
 import http.server
+import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +19,7 @@ from imextract.errors import SourceFileError
 from imextract.planes import PixelArray, PlaneRef
 from imextract.readers.bioformats import BioFormatsReader, inspect_file
 from imextract.readers.expected import ExpectedFile
+from imextract.readers.java_home import find_java_home
 from tests.support import noise, write_tiff
 
 SIZE = 64
@@ -224,6 +229,36 @@ def test_xml_does_not_fetch_what_it_names(
     )
     with pytest.raises(SourceFileError, match=name):
         inspect_file(path, reader_settings)
+    assert listener.asked == []
+
+
+_TELL_JAVA = (
+    "import json; from imextract.readers.java import JARS, XML_FLAGS; "
+    "print(json.dumps([JARS, XML_FLAGS]))"
+)
+
+
+def open_in_plain_java(path: Path, *, with_flags: bool) -> None:
+    """Open a file with the bundled Bio-Formats, and none of what else we put around it."""
+    told = subprocess.run([sys.executable, "-c", _TELL_JAVA], capture_output=True, check=True)
+    jars, flags = json.loads(told.stdout)
+    command = [str(find_java_home() / "bin" / "java"), *(flags if with_flags else [])]
+    command += ["-cp", os.pathsep.join(jars), "loci.formats.tools.ImageInfo", "-nopix", str(path)]
+    subprocess.run(command, capture_output=True, timeout=60, check=False)
+
+
+def test_the_flags_alone_close_the_external_entities_of_xlef(
+    tmp_path: Path, listener: Listener
+) -> None:
+    path = tmp_path / "evil.xlef"
+    path.write_text(
+        f'<?xml version="1.0"?><!DOCTYPE LMSDataContainerHeader SYSTEM "{listener.address}/dtd">'
+        "<LMSDataContainerHeader/>"
+    )
+    open_in_plain_java(path, with_flags=False)
+    assert listener.asked == ["/dtd"], "CVE-2026-22186 is in the bundled Bio-Formats"
+    listener.asked.clear()
+    open_in_plain_java(path, with_flags=True)
     assert listener.asked == []
 
 
