@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from imextract.config import Settings
+from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.manifest import Manifest
 from imextract.registration.objectives import objective_name, objective_names
 from imextract.registration.ome_xml import parse_ome_xml
@@ -70,8 +72,10 @@ def test_the_text_of_the_metadata_is_kept(told: tuple[str, Manifest]) -> None:
     )
 
 
-def test_a_set_without_metadata_files_keeps_what_its_images_say(shared_data: Path) -> None:
-    manifest = manifest_of(shared_data / "ome+bioformats")
+def test_a_set_without_metadata_files_keeps_what_its_images_say(
+    shared_data: Path, reader_settings: Settings
+) -> None:
+    manifest = build_manifest(shared_data / "ome+bioformats", ManifestOptions(), reader_settings)
     assert manifest.metadata_sets == []
     texts = [data_set.metadata_text or "" for data_set in manifest.data_sets]
     assert all("<OME" in text for text in texts)
