@@ -1,7 +1,7 @@
 # Everything a person types. The work is in scripts/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test server bench bench-quick lock clean
+.PHONY: help setup demo test server bench bench-quick lock audit clean
 
 # make demo DATA=/folder/of/images   your own files instead of a simulated plate
 # make demo MB=200                   a larger simulated plate
@@ -30,6 +30,9 @@ bench-quick: setup ## measure ours with few planes, in three minutes
 
 lock: setup ## compile requirements.lock anew from pyproject.toml
 	@scripts/lock.sh
+
+audit: setup ## compare requirements.lock with the published advisories (needs the network)
+	@.venv/bin/uv tool run pip-audit -r requirements.lock --no-deps --disable-pip
 
 clean: ## remove the .venv, the demo's files and all caches
 	rm -rf .venv .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,6 +36,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database_url: str = Field(
+        repr=False,
         default_factory=default_database_url,
         description="SQLAlchemy URL of the ledger: SQLite or PostgreSQL.",
     )

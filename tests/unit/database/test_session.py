@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 
+from imextract.config import Settings
 from imextract.database.models import Base, ExperimentRow
 from imextract.database.session import Database
 from imextract.database.types import FileName
@@ -111,3 +112,8 @@ def test_a_schema_of_a_newer_version_is_refused(database: Database) -> None:
 def test_another_kind_of_database_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="IMEXTRACT_DATABASE_URL"):
         Database(url)
+
+
+def test_settings_that_are_shown_keep_the_password_to_themselves() -> None:
+    settings = Settings(database_url="postgresql://user:secret@host/name")
+    assert "secret" not in f"{settings!r} {settings}"
