@@ -97,7 +97,7 @@ def encode_chunks(
 
 
 def decode_chunk(
-    content: bytes,
+    content: Bytes,
     offset: Offset,
     layout: ChunkLayout,
     pipeline: Pipeline,
@@ -172,12 +172,13 @@ def _byte_planes(pixels: PixelArray) -> NDArray[np.uint8]:
 
 def _join(planes: NDArray[np.uint8], pixels: PixelArray) -> None:
     """Undo `_byte_planes`."""
-    values = pixels.view(f"u{pixels.dtype.itemsize}")
-    values[...] = planes[-1]
+    values = planes[-1].astype(f"u{pixels.dtype.itemsize}")
     for plane in planes[-2::-1]:
         # As good as shifting and a bitwise or, but NumPy is faster at these.
         values *= 256
         values += plane
+    # At last, as NumPy is slow at arithmetic on a part of an array.
+    pixels[...] = values.view(pixels.dtype)
 
 
 def _filled_up(part: PixelArray, chunk: tuple[int, int]) -> PixelArray:

@@ -12,15 +12,16 @@ heap has no checksum of its own, so the ledger keeps one of the whole file.
 """
 
 import functools
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 import h5py
 import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
-from h5py import h5a, h5d, h5f, h5p, h5s, h5t, h5z
+from h5py import h5a, h5d, h5f, h5fd, h5p, h5s, h5t, h5z
 
 from imextract.chunks import ChunkLayout, choose_pipeline, decode_chunk, encode_chunks
 from imextract.compression import PRESETS, CompressionName, Pipeline
@@ -32,6 +33,11 @@ __all__ = ["Attributes", "decode_attributes", "decode_plane", "encode_plane", "r
 DATASET = b"array"
 
 Attributes: TypeAlias = Mapping[str, str | int | float]
+
+_WHOLE = slice(None)
+
+# Gives the filters that a chunk did not go through, and its bytes.
+ChunkSource: TypeAlias = Callable[[tuple[int, int]], tuple[int, bytes | memoryview]]
 
 
 def encode_plane(pixels: PixelArray, attributes: Attributes, compression: CompressionName) -> bytes:
@@ -82,9 +88,10 @@ def decode_plane(content: bytes, name: str) -> PixelArray:
         If the bytes are no such file, or damaged; `name` says which.
     """
     with _damage_named(name):
-        file = h5f.open_file_image(content)
+        file = _open_bytes(content)
         try:
-            return _read(h5d.open(file, DATASET), slice(None), slice(None))
+            dataset = h5d.open(file, DATASET)
+            return _read(dataset, _WHOLE, _WHOLE, _chunks_in(dataset, memoryview(content)))
         finally:
             file.close()
 
@@ -98,7 +105,7 @@ def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]
         If the bytes are no such file, or damaged; `name` says which.
     """
     with _damage_named(name):
-        file = h5f.open_file_image(content)
+        file = _open_bytes(content)
         try:
             names = [h5a.open(file, index=i).name for i in range(h5a.get_num_attrs(file))]
             return {key.decode(): _read_attribute(h5a.open(file, key)) for key in names}
@@ -121,7 +128,8 @@ def read_region(path: Path, y: slice, x: slice) -> PixelArray:
     with _damage_named(str(path)):
         file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _reading())
         try:
-            return _read(h5d.open(file, DATASET), y, x)
+            dataset = h5d.open(file, DATASET)
+            return _read(dataset, y, x, dataset.read_direct_chunk)
         finally:
             file.close()
 
@@ -207,7 +215,23 @@ def _read_attribute(attribute: h5a.AttrID) -> str | int | float:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
-def _read(dataset: h5d.DatasetID, y: slice, x: slice) -> PixelArray:
+def _open_bytes(content: bytes) -> h5f.FileID:
+    """Open the bytes of a file, without a copy of them."""
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fileobj_driver(h5fd.fileobj_driver, io.BytesIO(content))
+    return h5f.open(b"plane.h5", h5f.ACC_RDONLY, access)
+
+
+def _chunks_in(dataset: h5d.DatasetID, content: memoryview) -> ChunkSource:
+    def find(offset: tuple[int, int]) -> tuple[int, memoryview]:
+        found = dataset.get_chunk_info_by_coord(offset)
+        start = found.byte_offset
+        return found.filter_mask, content[start : start + found.size]
+
+    return find
+
+
+def _read(dataset: h5d.DatasetID, y: slice, x: slice, chunks: ChunkSource) -> PixelArray:
     height, width = dataset.shape
     rows, columns = range(height)[y], range(width)[x]
     kind = dataset.dtype.newbyteorder("=")
@@ -215,21 +239,23 @@ def _read(dataset: h5d.DatasetID, y: slice, x: slice) -> PixelArray:
         return np.empty((len(rows), len(columns)), kind)
     top, left = min(rows), min(columns)
     box: PixelArray = np.empty((max(rows) + 1 - top, max(columns) + 1 - left), kind)
-    _fill(box, dataset, top, left)
+    _fill(box, dataset, (top, left), chunks)
     return np.ascontiguousarray(box[:: rows.step, :: columns.step])
 
 
-def _fill(box: PixelArray, dataset: h5d.DatasetID, top: int, left: int) -> None:
+def _fill(
+    box: PixelArray, dataset: h5d.DatasetID, origin: tuple[int, int], chunks: ChunkSource
+) -> None:
     """Fill an array with the pixels from a first row and column on."""
     creation = dataset.get_create_plist()
     pipeline = _pipeline_of(creation)
     layout = ChunkLayout(dataset.shape, creation.get_chunk())
-    for offset in layout.offsets_in(top, left, *box.shape):
-        skipped, content = dataset.read_direct_chunk(offset)
+    for offset in layout.offsets_in(*origin, *box.shape):
+        skipped, content = chunks(offset)
         if pipeline is None or skipped:
-            _fill_by_hdf5(box, dataset, top, left)
+            _fill_by_hdf5(box, dataset, origin)
             return
-        decode_chunk(content, offset, layout, pipeline, box, (top, left))
+        decode_chunk(content, offset, layout, pipeline, box, origin)
 
 
 def _pipeline_of(creation: h5p.PropDCID) -> Pipeline | None:
@@ -245,9 +271,9 @@ def _filters(pipeline: Pipeline) -> tuple[int, ...]:
     return *shuffle, *compression, h5z.FILTER_FLETCHER32
 
 
-def _fill_by_hdf5(box: PixelArray, dataset: h5d.DatasetID, top: int, left: int) -> None:
+def _fill_by_hdf5(box: PixelArray, dataset: h5d.DatasetID, origin: tuple[int, int]) -> None:
     region = dataset.get_space()
-    region.select_hyperslab((top, left), box.shape)
+    region.select_hyperslab(origin, box.shape)
     dataset.read(h5s.create_simple(box.shape), region, box)
 
 
