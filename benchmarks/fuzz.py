@@ -3,11 +3,10 @@
 FOLDER holds microscope files and `planes.jsonl`, which tells of each the
 SHA-256 of every plane. Copies of the files are cut short or have single bits
 flipped, at random places, and are registered and extracted. A plane of a file
-that was cut may fail, or be as it was; one that is another and not noticed is
-"wrong". A flipped bit of a pixel that no checksum of the format covers gives
-another pixel: such planes are "flipped", or "wrong" if more changed than a
-decoder can make of one bit. Ends with exit code 1 if a plane was wrong, or a
-file took longer than its time limit.
+that was cut may fail, or be as it was: another one would be invented. A flipped
+bit of pixels that no checksum of the format covers gives another plane, and one
+of a header may give many: these are counted, as "other", and not judged. Ends
+with exit code 1 if a plane was invented, or a file took longer than its limit.
 """
 
 import argparse
@@ -95,7 +94,7 @@ def digest(pixels: PixelArray) -> str:
 def outcomes(folder: Path, original: Original, settings: Settings) -> Counter[str]:
     """Register and extract a folder, and count how its planes came out."""
     try:
-        request = RegistrationRequest(folder=folder, name=original.path.name, check=0)
+        request = RegistrationRequest(folder=folder, name=folder.name, check=0)
         experiment_id = register_folder(request, settings).experiment_id
     except ImextractError:
         return Counter({"refused": 1})
