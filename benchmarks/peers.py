@@ -241,7 +241,12 @@ def _install(folder: Path, packages: Sequence[str]) -> Path:
     for command in (["venv", "--python", sys.executable, folder], ["pip", "install", *packages]):
         given = [*_uv(), *map(str, command)]
         environment = os.environ | {"VIRTUAL_ENV": str(folder)}
-        done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
+        # Elsewhere, or else our own constraints would be theirs.
+        elsewhere = folder.parent
+        elsewhere.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            given, env=environment, cwd=elsewhere, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise CannotRunError(" ".join(done.stderr.split())[-200:])
     return folder / "bin"

@@ -5,7 +5,7 @@ is made here any HDF5 program reads with its filters, and whatever they wrote
 is read here; meanwhile other threads run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,11 +18,14 @@ from imextract.planes import PixelArray
 
 __all__ = ["ChunkDamagedError", "ChunkLayout", "choose_pipeline", "decode_chunk", "encode_chunks"]
 
-# As many rows and columns at most. Measured (benchmarks/reading.py): less would
+# As many rows and columns at most. Measured (python -m benchmarks --only reading): less would
 # slow down whole planes, more would slow down regions.
 _CHUNK = 256
 
 _CHECKSUM_BYTES = 4
+
+# Of so many chunks one tells how well a pipeline does; of 8 x 8 those on the diagonal.
+_SAMPLE = 9
 
 # Its types do not know that arrays and views of bytes will do.
 _codecs: Any = imagecodecs
@@ -61,27 +64,27 @@ class ChunkLayout:
                 yield y, x
 
 
-def choose_pipeline(pixels: PixelArray, preset: Preset) -> Pipeline:
-    """Choose the pipeline of a preset that makes the middle of a plane smallest."""
+def choose_pipeline(pixels: PixelArray, layout: ChunkLayout, preset: Preset) -> Pipeline:
+    """Choose the pipeline of a preset that makes a plane smallest, by some of its chunks."""
     able = [p for p in preset.pipelines if pixels.dtype.itemsize <= p.most_bytes]
     if len(able) == 1:
         return able[0]
-    height, width = pixels.shape
-    rows, columns = ChunkLayout.of(height, width).chunk
-    top, left = (height - rows) // 2, (width - columns) // 2
-    middle = np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
-    layout = ChunkLayout((rows, columns), (rows, columns))
-
-    def size(pipeline: Pipeline) -> int:
-        return sum(len(content) for _, content in encode_chunks(middle, layout, pipeline))
-
-    return min(able, key=size)
+    some = list(layout.offsets_in(0, 0, *layout.shape))[::_SAMPLE]
+    return min(able, key=lambda p: sum(len(c) for _, c in encode_chunks(pixels, layout, p, some)))
 
 
 def encode_chunks(
-    pixels: PixelArray, layout: ChunkLayout, pipeline: Pipeline
+    pixels: PixelArray,
+    layout: ChunkLayout,
+    pipeline: Pipeline,
+    offsets: Iterable[Offset] | None = None,
 ) -> Iterator[tuple[Offset, bytes]]:
     """Compress a plane chunk by chunk, each with the checksum that HDF5 puts after it.
+
+    Parameters
+    ----------
+    offsets
+        Which chunks; all by default.
 
     Yields
     ------
@@ -90,7 +93,7 @@ def encode_chunks(
     """
     compress = _COMPRESSORS[pipeline.filter_number]
     planes = _byte_planes(pixels) if pipeline.is_shuffled else _whole(pixels)
-    for y, x in layout.offsets_in(0, 0, *layout.shape):
+    for y, x in layout.offsets_in(0, 0, *layout.shape) if offsets is None else offsets:
         part = planes[:, y : y + layout.chunk[0], x : x + layout.chunk[1]]
         content = compress(_filled_up(part, layout.chunk), pipeline.filter_options)
         yield (y, x), content + _checksum(content)

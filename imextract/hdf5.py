@@ -151,7 +151,7 @@ def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionN
         for key, value in attributes.items():
             _write_attribute(file, key, value)
         layout = ChunkLayout.of(*pixels.shape)
-        pipeline = choose_pipeline(pixels, PRESETS[compression])
+        pipeline = choose_pipeline(pixels, layout, PRESETS[compression])
         dataset = _create_dataset(file, pixels, layout, pipeline)
         for offset, content in encode_chunks(pixels, layout, pipeline):
             dataset.write_direct_chunk(offset, content)

@@ -71,13 +71,14 @@ def test_filters_that_are_not_ours_are_left_to_hdf5(tmp_path: Path) -> None:
 
 
 def test_the_archive_takes_what_makes_a_plane_smaller() -> None:
-    y, x = np.indices((300, 300))
+    layout = ChunkLayout.of(300, 300)
+    y, x = np.indices(layout.shape)
     seen = (1000 + 10 * y + 7 * x + np.random.default_rng(0).integers(0, 9, y.shape)).astype("u2")
     computed = np.random.default_rng(0).choice(np.array([0, 60_000], "u2"), (300, 300))
     jpeg_ls, zstandard = PRESETS["archive"].pipelines
-    assert choose_pipeline(seen, PRESETS["archive"]) == jpeg_ls
-    assert choose_pipeline(computed, PRESETS["archive"]) == zstandard
-    assert choose_pipeline(seen.astype("f4"), PRESETS["archive"]) == zstandard
+    assert choose_pipeline(seen, layout, PRESETS["archive"]) == jpeg_ls
+    assert choose_pipeline(computed, layout, PRESETS["archive"]) == zstandard
+    assert choose_pipeline(seen.astype("f4"), layout, PRESETS["archive"]) == zstandard
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1), (3, 2), (257, 511)])
