@@ -28,9 +28,9 @@ def find_difference(kind: ReaderKind, inspection: Inspection, settings: Settings
                 return f"expected {inspection.structure[:3]}, got {ours.structure[:3]}"
             sample = sample_planes(inspection.structure)
             found = {ref: ours.read_plane(ref) for ref in sample}
-    except ImextractError as error:
+    except (ImextractError, OSError) as error:
         # Whatever a reader cannot honour is left to Bio-Formats.
-        return error.message
+        return str(error)
     return _different_plane(inspection, settings, found)
 
 

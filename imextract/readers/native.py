@@ -142,6 +142,9 @@ class NativeReader(ABC):
         except ImextractError:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                # The disk, not the file: who reads says so.
+                raise
             # The libraries of the formats stumble over damage in every way there is.
             raise SourceFileError(
                 f"{self._path}: {what} cannot be read: {type(error).__name__}: {error}; "

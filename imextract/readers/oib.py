@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.inspection import Inspection
 from imextract.readers.native import NativeReader
-from imextract.readers.tiff import only_plane
+from imextract.readers.tiff_pages import only_plane
 
 __all__ = ["OibReader"]
 

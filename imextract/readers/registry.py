@@ -13,6 +13,7 @@ from imextract.readers.expected import ExpectedFile
 from imextract.readers.lif import LifReader
 from imextract.readers.nd2 import Nd2Reader
 from imextract.readers.oib import OibReader
+from imextract.readers.ome_tiff import OmeTiffReader
 from imextract.readers.protocol import PlaneReader, ReaderKind
 from imextract.readers.tiff import TiffReader
 
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 # In the order in which they are tried. Bio-Formats, which reads all, is last.
 READERS: dict[str, ReaderKind] = {
     "tifffile": TiffReader,
+    "ome-tiff": OmeTiffReader,
     "nd2": Nd2Reader,
     "lif": LifReader,
     "czi": CziReader,

@@ -6,17 +6,18 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import numpy as np
-from tifffile import COMPRESSION, TiffFile, TiffFileError, TiffPage
+from tifffile import COMPRESSION, TiffPage
 
 from imextract.config import Settings
 from imextract.errors import PlaneNotFoundError, SourceFileError
-from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
+from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.expected import ExpectedFile, refuse_changed
 from imextract.readers.inspection import Inspection
-from imextract.readers.source import open_source, refuse_bomb
-from imextract.readers.tiff_structure import check_tiff, check_tiff_stream, is_tiff
+from imextract.readers.source import open_source
+from imextract.readers.tiff_pages import check_page, decode_page, dtype_name, open_pages
+from imextract.readers.tiff_structure import check_tiff, is_tiff
 
-__all__ = ["TiffReader", "check_tiff", "is_tiff", "only_plane", "tiff_planes"]
+__all__ = ["TiffReader", "check_tiff", "is_tiff", "tiff_planes"]
 
 # As Bio-Formats calls the TIFFs whose planes are their pages.
 _FORMATS = frozenset({"Tagged Image File Format", "Metamorph STK", "Metamorph TIFF"})
@@ -62,7 +63,7 @@ class TiffReader:
         self._path = path
         self._stream = open_source(path)
         try:
-            self._pages = _open_pages(path, self._stream)
+            self._pages = open_pages(path, self._stream)
             self._samples = self._uniform_samples()
             self._stack_size = _stack_size(path, self._pages)
         except BaseException:
@@ -88,7 +89,7 @@ class TiffReader:
                 size_z=1,
                 size_c=self._samples,
                 size_t=self._page_count,
-                dtype=_dtype_name(first),
+                dtype=dtype_name(first),
                 dimension_order="XYCZT",
             ),
         )
@@ -132,7 +133,7 @@ class TiffReader:
 
     def _decode(self, number: int) -> PixelArray:
         if self._stack_size is None:
-            return _decode(self._path, number, self._pages[number])
+            return decode_page(self._path, number, self._pages[number])
         return _read_of_stack(self._stream, self._pages[0], number)
 
     @property
@@ -142,7 +143,7 @@ class TiffReader:
     def _uniform_samples(self) -> int:
         first = self._pages[0]
         for number, page in enumerate(self._pages):
-            _check_page(self._path, number, page)
+            check_page(self._path, number, page)
             if page.hash != first.hash:
                 raise SourceFileError(
                     f"{self._path}: page {number} differs from page 0 in size, type or coding; "
@@ -154,7 +155,7 @@ class TiffReader:
 def tiff_planes(path: Path) -> Iterator[PixelArray]:
     """Give every plane of a TIFF that can be decoded with certainty, page by page."""
     with open_source(path) as stream:
-        pages = _open_pages(path, stream)
+        pages = open_pages(path, stream)
         stack_size = _stack_size(path, pages)
         if stack_size is not None:
             for number in range(stack_size):
@@ -162,73 +163,11 @@ def tiff_planes(path: Path) -> Iterator[PixelArray]:
             return
         for number, page in enumerate(pages):
             try:
-                _check_page(path, number, page)
-                yield from _decode(path, number, page)
+                check_page(path, number, page)
+                yield from decode_page(path, number, page)
             except SourceFileError:
                 # Such a page proves nothing; others of the file may.
                 continue
-
-
-def only_plane(path: Path, stream: BinaryIO) -> PixelArray:
-    """Decode the one plane of a TIFF that lies inside another file.
-
-    Raises
-    ------
-    SourceFileError
-        If it is not whole, or holds more.
-    """
-    count = check_tiff_stream(path, stream)
-    # tifffile takes where the stream stands for the beginning of the file.
-    stream.seek(0)
-    pages = _open_pages(path, stream)
-    if count != 1 or len(pages) != 1:
-        raise SourceFileError(
-            f"{path}: a TIFF inside has {len(pages)} pages of {count} planes, expected one; "
-            "read the file with Bio-Formats"
-        )
-    _check_page(path, 0, pages[0])
-    plane: PixelArray = _decode(path, 0, pages[0])[0]
-    return plane
-
-
-def _open_pages(path: Path, stream: object) -> list[TiffPage]:
-    try:
-        # Only whole pages: tifffile's frames take the first page's tags for all.
-        pages = list(TiffFile(stream, _useframes=False).pages)  # type: ignore[arg-type]
-    except (TiffFileError, ValueError, IndexError, KeyError) as error:
-        raise SourceFileError(
-            f"{path}: the directories of the TIFF cannot be read: {error}; replace the file"
-        ) from error
-    if not pages:
-        raise SourceFileError(f"{path}: a TIFF without any image; replace the file")
-    return [page for page in pages if isinstance(page, TiffPage)]
-
-
-def _check_page(path: Path, number: int, page: TiffPage) -> None:
-    name = _dtype_name(page)
-    if name not in PIXEL_TYPES or page.imagedepth != 1 or page.size == 0:
-        raise SourceFileError(
-            f"{path}: page {number} holds {page.shape} pixels of type {name}; expected a plane "
-            f"of {', '.join(PIXEL_TYPES)}; read the file with Bio-Formats or convert it"
-        )
-    refuse_bomb(f"{path}: page {number}", page.nbytes, sum(page.databytecounts))
-
-
-def _decode(path: Path, number: int, page: TiffPage) -> PixelArray:
-    """Decode a page into an array of shape (samples, height, width)."""
-    try:
-        pixels = page.asarray()
-    except Exception as error:
-        # The fence around decoders: imagecodecs has an error class for each codec.
-        raise SourceFileError(
-            f"{path}: page {number} at offset {page.offset} cannot be decoded: "
-            f"{type(error).__name__}: {error}; replace the file by a whole one"
-        ) from error
-    shape = page.imagelength, page.imagewidth
-    if page.axes == "YXS":
-        pixels = np.moveaxis(pixels, -1, 0)
-    samples: PixelArray = pixels.reshape((page.samplesperpixel, *shape))
-    return samples.astype(samples.dtype.newbyteorder("="), copy=False)
 
 
 def _stack_size(path: Path, pages: Sequence[TiffPage]) -> int | None:
@@ -262,7 +201,3 @@ def _read_of_stack(stream: BinaryIO, page: TiffPage, number: int) -> PixelArray:
     plane = np.frombuffer(stream.read(page.nbytes), stored)
     shaped: PixelArray = plane.reshape((1, page.imagelength, page.imagewidth))
     return shaped.astype(stored.newbyteorder("="))
-
-
-def _dtype_name(page: TiffPage) -> str:
-    return page.dtype.name if page.dtype is not None else "unknown"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
+from imextract.readers.ome_elements import local_name, read_elements
 from imextract.registration.objectives import objective_name
 from imextract.registration.ome import (
     Ome,
@@ -15,7 +16,6 @@ from imextract.registration.ome import (
     PlaneFacts,
     PlaneTable,
 )
-from imextract.registration.ome_elements import local_name, read_elements
 from imextract.registration.units import length_um, number, time_s
 
 __all__ = ["parse_ome_xml"]

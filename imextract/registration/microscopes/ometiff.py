@@ -14,6 +14,7 @@ from tifffile import TiffFile
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError, SourceFileError
+from imextract.readers.ome_tiff_data import ImagePages, OmePages, PlanePage, parse_pages
 from imextract.readers.source import open_source
 from imextract.readers.tiff import check_tiff, is_tiff
 from imextract.registration.channels import add_channels, image_channels
@@ -31,7 +32,6 @@ from imextract.registration.ome_xml import parse_ome_xml
 from imextract.registration.options import ManifestOptions
 from imextract.registration.placement import Place, Placement
 from imextract.registration.plane_files import PlaneFile, manifest_of_planes
-from imextract.registration.tiff_data import ImagePages, OmePages, PlanePage, parse_pages
 from imextract.registration.tiff_header import read_tiff_header
 from imextract.registration.vendor_text import read_text
 

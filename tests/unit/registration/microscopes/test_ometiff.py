@@ -11,8 +11,8 @@ import tifffile
 
 from imextract.errors import RegistrationError
 from imextract.planes import PlaneRef
+from imextract.readers.ome_tiff_data import parse_pages
 from imextract.readers.tiff import TiffReader
-from imextract.registration.tiff_data import parse_pages
 from imextract.simulation.faults import Faults
 from imextract.simulation.layout import PlateLayout
 from imextract.simulation.ometiff import write_ometiff_plate

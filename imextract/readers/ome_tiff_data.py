@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from imextract.errors import SourceFileError
 from imextract.planes import SeriesStructure
-from imextract.registration.ome_elements import local_name, read_elements
+from imextract.readers.ome_elements import local_name, read_elements
 
 __all__ = ["ImagePages", "OmePages", "PlanePage", "parse_pages"]
 
