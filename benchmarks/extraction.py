@@ -40,6 +40,7 @@ def tables(bench: Bench) -> Iterator[Table]:
         _check_pixels(flows, experiment_id)
         multi = multi_series_file(bench, bench.wells)
         experiment_id = flows.register(multi, "bioformats")
+        flows.read_by_bioformats()
         files = list(multi.glob("*.ome.tif"))
         name = "one OME-TIFF through Bio-Formats, zstd"
         _compare(bench, flows, table, name, experiment_id, planes_by_bioformats, files, "zstd")

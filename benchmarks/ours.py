@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import update
+
 from benchmarks.bench import Bench
 from benchmarks.measuring import Measured, run_measured
 from imextract.config import Settings
 from imextract.database.batches import current_batches, runs_of_batch
+from imextract.database.models import MicroscopeImageFileRow
 from imextract.database.planes import PlaneFilter, find_planes
 from imextract.extractor import ImageExtractor
 from imextract.registration.register import RegistrationRequest, register_folder
@@ -59,6 +62,12 @@ class Flows:
         if experiment_id is None:
             raise RuntimeError(f"{folder}: not registered")
         return experiment_id
+
+    def read_by_bioformats(self) -> None:
+        """Let Bio-Formats read what has a reader of ours, to measure it."""
+        files = update(MicroscopeImageFileRow).where(MicroscopeImageFileRow.reader == "ome-tiff")
+        with Workplace.of(self.settings).database.transaction() as session:
+            session.execute(files.values(reader="bioformats"))
 
     def run(self, experiment_id: int, **parameters: object) -> FlowRun:
         """Run the flow and find out what it took."""
