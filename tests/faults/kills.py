@@ -4,6 +4,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.victim import SESSION, Victim
@@ -57,14 +58,26 @@ def attack_cleanup(victim: Victim, chance: random.Random, span_s: float) -> int:
 Attack = Callable[[Victim, random.Random, float], int]
 
 
-def attack_for(kills: int, folder: Path, attack: Attack, seed: int, span_s: float) -> int:
-    """Repeat an attack on new experiments until that many were killed; give the planes compared."""
+@dataclass(frozen=True)
+class Outcome:
+    """How many processes were killed, and how many planes compared with the truth."""
+
+    kills: int
+    compared: int
+
+
+def attack_for(kills: int, folder: Path, attack: Attack, seed: int, *words: str) -> Outcome:
+    """Repeat an attack on new experiments until that many processes were killed.
+
+    Each is killed within the time that these commands take undisturbed.
+    """
+    span_s = duration_s(Victim(folder / "undisturbed", zplanes=1), *words)
     chance = random.Random(seed)
-    compared = 0
-    while kills > 0:
-        place = folder / f"{kills}-left"
+    killed = compared = 0
+    while killed < kills:
+        place = folder / f"after-{killed}"
         victim = Victim(place, zplanes=1)
-        kills -= attack(victim, chance, span_s)
+        killed += attack(victim, chance, span_s)
         compared += victim.compared
         shutil.rmtree(place)
-    return compared
+    return Outcome(killed, compared)
