@@ -12,8 +12,10 @@ import h5py
 import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
 import tifffile
+from sqlalchemy import select
 
 from imextract.batches import ImextractBatchArguments
+from imextract.database.models import MicroscopeImageFileRow as File
 from imextract.database.planes import PlaneRecord, find_planes, plane_location
 from tests.experiments import SmallExperiment, make_experiment
 from tests.faults.job import work
@@ -108,6 +110,7 @@ class Victim:
 
     def check(self) -> None:
         """See that at this instant no plane is lost, wrong, or extracted for nothing."""
+        told = self._file_states()
         for record in self.records():
             source = record.sources[0].source_file
             stored = self.storage / plane_location(record.storage_key, record.id)
@@ -122,6 +125,7 @@ class Victim:
                 assert source.read_bytes() == self._originals[source], f"{source} was touched"
             else:
                 assert record.state == "extracted", f"{source} is gone, its plane {record.state}"
+                assert told[source] != "present", f"{source} is gone, and the ledger knew nothing"
 
     def travel(self) -> None:
         """Forget what was stored when: the disk is set to another time."""
@@ -132,7 +136,16 @@ class Victim:
         self.check()
         assert {record.state for record in self.records()} == {"extracted"}
         assert len(self.experiment.originals()) == originals
+        gone = [state for path, state in self._file_states().items() if not path.exists()]
+        assert set(gone) <= {"deleted"}
         assert os.listdir(self.storage / ".incoming") == []  # noqa: PTH208  all, hidden ones too
+
+    def _file_states(self) -> dict[Path, str]:
+        with self.experiment.database.reading() as session:
+            rows = session.execute(
+                select(MicroscopeImageFileRow.path, MicroscopeImageFileRow.state)
+            )
+            return {self.experiment.folder / path: state for path, state in rows}
 
     def _compare(self, stored: Path, source: Path) -> None:
         with h5py.File(stored, "r") as file:
