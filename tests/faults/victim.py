@@ -142,9 +142,7 @@ class Victim:
 
     def _file_states(self) -> dict[Path, str]:
         with self.experiment.database.reading() as session:
-            rows = session.execute(
-                select(MicroscopeImageFileRow.path, MicroscopeImageFileRow.state)
-            )
+            rows = session.execute(select(File.path, File.state))
             return {self.experiment.folder / path: state for path, state in rows}
 
     def _compare(self, stored: Path, source: Path) -> None:

@@ -97,9 +97,9 @@ def test_what_a_symbolic_link_leads_to_is_kept(experiment: SmallExperiment, tmp_
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     original = experiment.folder / name_of(0, 0, 0)
+    experiment.extract()
     original.rename(elsewhere / original.name)
     original.symlink_to(elsewhere / original.name)
-    experiment.extract()
     result = collect(experiment)
     assert result.deleted_files == 11
     assert (elsewhere / original.name).exists()
