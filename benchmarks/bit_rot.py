@@ -91,7 +91,7 @@ def measure(
         flip(path, bit)
         found["get"][whole(image, wanted[index])] += 1
         found["region"][regions(image, wanted[index])] += 1
-        verified = verify_experiment(place.database, place.store, experiment_id)
+        verified = verify_experiment(place, experiment_id)
         bad = [one.plane.id for one in verified if one.error is not None]
         found["verify"]["noticed" if bad == [image.record.id] else "wrong"] += 1
         flip(path, bit)

@@ -8,7 +8,7 @@ from imextract.database.planes import plan_again
 from imextract.database.session import Database
 from imextract.errors import ConfigError
 from imextract.lease import Lease, require_lease
-from imextract.originals import missing_originals
+from imextract.originals import missing_originals, settle_deletions
 from imextract.store import FolderStore
 
 __all__ = ["delete_output", "remove_discarded"]
@@ -33,6 +33,7 @@ def delete_output(database: Database, store: FolderStore, lease: Lease) -> int:
     """
     experiment_id = lease.experiment_id
     remove_discarded(database, store, lease)
+    settle_deletions(database, lease)
     with database.reading() as session:
         _refuse_if_gone(experiment_id, next(missing_originals(session, experiment_id), None))
     with database.transaction() as session:

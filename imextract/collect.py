@@ -17,8 +17,9 @@ from imextract.deletion import Deletion, delete_originals
 from imextract.errors import ConfigError
 from imextract.journal import Journal
 from imextract.lease import Lease, require_lease
+from imextract.originals import settle_deletions
 from imextract.plan import requeue_missing
-from imextract.store import FolderStore
+from imextract.workplace import Workplace
 
 __all__ = ["collect_experiment"]
 
@@ -27,9 +28,7 @@ logger = logging.getLogger(__name__)
 _MOST_NAMED = 50
 
 
-def collect_experiment(
-    database: Database, store: FolderStore, batch: CollectBatch, lease: Lease
-) -> CollectResult:
+def collect_experiment(place: Workplace, batch: CollectBatch, lease: Lease) -> CollectResult:
     """Check that stored planes are there, count all, delete originals if asked.
 
     Raises
@@ -39,16 +38,16 @@ def collect_experiment(
         If there is no such collect job.
     """
     with Journal() as journal:
-        run_id = _begin(database, batch, lease)
+        run_id = _begin(place.database, batch, lease)
         error: str | None = "interrupted"
         try:
-            result = _collect(database, store, batch, lease)
+            result = _collect(place, batch, lease)
             error = None
         except BaseException as failure:
             error = str(failure) or type(failure).__name__
             raise
         finally:
-            with database.transaction() as session:
+            with place.database.transaction() as session:
                 state = "done" if error is None else "failed"
                 end_run(session, run_id, state=state, error=error, log=journal.text)
     return result
@@ -66,9 +65,8 @@ def _begin(database: Database, batch: CollectBatch, lease: Lease) -> int:
         return begin_run(session, batch.batch_id)
 
 
-def _collect(
-    database: Database, store: FolderStore, batch: CollectBatch, lease: Lease
-) -> CollectResult:
+def _collect(place: Workplace, batch: CollectBatch, lease: Lease) -> CollectResult:
+    database, store = place.database, place.store
     remove_discarded(database, store, lease)
     lost = requeue_missing(database, store, lease)
     swept = store.sweep()
@@ -76,7 +74,9 @@ def _collect(
         logger.info("%d files of killed writers tidied away", swept)
     deletion = Deletion()
     if batch.delete:
-        deletion = delete_originals(database, store, lease)
+        deletion = delete_originals(place, lease)
+    else:
+        settle_deletions(database, lease)
     if lost:
         deletion.notes.insert(0, f"{lost} stored planes are missing; run again to extract them")
     result = _result(database, batch.experiment_id, deletion)

@@ -3,27 +3,23 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
 
-from imextract.database.experiments import acquisition_ids, get_experiment
+from sqlalchemy.orm import Session
+
+from imextract.database.experiments import acquisition_ids, count_states, get_experiment
 from imextract.database.files import (
-    MicroscopeDataSet,
     MicroscopeFile,
-    data_sets_of_entries,
+    are_pending,
     entries_of_acquisitions,
-    files_at,
-    overlapping_acquisitions,
-    set_file_state,
+    move_files,
     unfinished_planes,
 )
-from imextract.database.planes import PlaneRecord, planes_of_entry, read_planes
-from imextract.database.session import Database
-from imextract.errors import DamagedPlaneError, StorageError
+from imextract.database.planes import read_planes
+from imextract.deletion_case import DeletionCase
 from imextract.lease import Lease, require_lease
-from imextract.originals import why_unsafe
-from imextract.store import FolderStore
-from imextract.stored import load_plane
+from imextract.originals import identity_of, why_unsafe
+from imextract.prover import PlanesToProve, Prover
+from imextract.workplace import Workplace
 
 __all__ = ["Deletion", "delete_originals"]
 
@@ -46,119 +42,149 @@ class Deletion:
             self.notes.append(f"kept: {what}")
 
 
-def delete_originals(database: Database, store: FolderStore, lease: Lease) -> Deletion:
+def delete_originals(place: Workplace, lease: Lease) -> Deletion:
     """Delete the microscope files whose every plane is proven to be stored.
 
     A file goes only when every plane that depends on it, of whichever
     experiment, is extracted, is not suspect, and was re-read just now; when
-    the file is what it was; and when it lies in the registered folder. If a
-    plane of an acquisition failed, nothing of that acquisition goes.
+    the file, re-read as well, gives the pixels that are stored; when it is
+    what it was; and when it lies in the registered folder. If a plane of an
+    acquisition failed, nothing of that acquisition goes.
 
     Raises
     ------
-    ExperimentBusyError, LedgerError, StorageError
+    ExperimentBusyError, LedgerError
     """
     deletion = Deletion()
-    with database.reading() as session:
-        acquisitions = list(acquisition_ids(session, lease.experiment_id))
+    with place.database.reading() as session:
+        planes = sum(count_states(session, lease.experiment_id).values())
+    cases = _hopeful_cases(place, lease.experiment_id, deletion)
+    wanted = ((case, _planes_to_prove(case)) for case in cases)
+    with Prover(place, planes) as prover:
+        for case, errors in prover.prove(wanted):
+            reason = next(iter(errors.values()), None) or _why_not(case)
+            if reason is not None:
+                deletion.keep(f"{case.name}: {reason}")
+            elif not _record_intent(place, lease, case):
+                deletion.keep(f"{case.name}: its planes changed while they were proven")
+            else:
+                _delete(place, lease, case, deletion)
+    return deletion
+
+
+def _hopeful_cases(
+    place: Workplace, experiment_id: int, deletion: Deletion
+) -> Iterator[DeletionCase]:
+    """Give what may be freed, as far as can be said without reading pixels."""
+    seen: set[int] = set()
+    for entry_id in _entries(place, experiment_id, deletion):
+        if entry_id in seen:
+            continue
+        with place.database.reading() as session:
+            case = DeletionCase.of(session, experiment_id, entry_id)
+        seen.update(case.data_sets)
+        if not case.doomed:
+            continue
+        reason = _why_not(case) or next(_unproven(case), None)
+        if reason is None:
+            yield case
+        else:
+            deletion.keep(f"{case.name}: {reason}")
+
+
+def _entries(place: Workplace, experiment_id: int, deletion: Deletion) -> Iterator[int]:
+    with place.database.reading() as session:
+        acquisitions = list(acquisition_ids(session, experiment_id))
     for acquisition_id in acquisitions:
-        with database.reading() as session:
+        with place.database.reading() as session:
             unfinished = unfinished_planes(session, acquisition_id)
             entries = list(entries_of_acquisitions(session, [acquisition_id]))
         if unfinished:
             deletion.keep(f"acquisition {acquisition_id}: {unfinished} planes are not extracted")
-            continue
-        for entry_id in entries:
-            _delete_if_proven(database, store, lease, entry_id, deletion)
-    return deletion
+        else:
+            yield from entries
 
 
-def _delete_if_proven(
-    database: Database, store: FolderStore, lease: Lease, entry_id: int, deletion: Deletion
-) -> None:
-    case = _Case.of(database, entry_id)
-    if not case.doomed:
-        return
-    reason = why_unsafe(case.data_set.files) or next(_unproven(store, case), None)
-    if reason is not None:
-        deletion.keep(reason)
-        return
-    if not _record_intent(database, lease, case):
-        deletion.keep(f"{case.data_set.entry.path}: its planes changed while they were proven")
-        return
-    for file in case.doomed:
-        _delete(database, case, file, deletion)
-    logger.info("%s: its files are freed", case.data_set.entry.path)
+def _planes_to_prove(case: DeletionCase) -> list[PlanesToProve]:
+    there = [plane for plane in case.planes if plane.state != "absent"]
+    ours = [plane.id for plane in there if plane.experiment_id == case.experiment_id]
+    others = [plane.id for plane in there if plane.experiment_id != case.experiment_id]
+    # Of what is half done, some files may be gone. The planes of others may
+    # need files that went before.
+    return [PlanesToProve(ours, originals=not case.is_half_done), PlanesToProve(others)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """A data set that may go: what would go, its rows, the planes that depend on it."""
-
-    data_set: MicroscopeDataSet
-    rows: dict[Path, list[int]]
-    planes: list[PlaneRecord]
-
-    @classmethod
-    def of(cls, database: Database, entry_id: int) -> Self:
-        with database.reading() as session:
-            data_set = data_sets_of_entries(session, [entry_id])[entry_id]
-            # Other registrations, of this or another experiment, may hold the same files.
-            kin = overlapping_acquisitions(session, data_set.folder)
-            found = {file.path: files_at(session, kin, [file.path]) for file in data_set.files}
-            entries = {entry for pairs in found.values() for _, entry in pairs}
-            planes = planes_of_entry(session, entries)
-        rows = {path: [row_id for row_id, _ in pairs] for path, pairs in found.items()}
-        return cls(data_set, rows, planes)
-
-    @property
-    def doomed(self) -> list[MicroscopeFile]:
-        return [f for f in self.data_set.files if f.holds_pixels and f.state != "deleted"]
-
-
-def _unproven(store: FolderStore, case: _Case) -> Iterator[str]:
+def _unproven(case: DeletionCase) -> Iterator[str]:
     for plane in case.planes:
-        name = f"{case.data_set.entry.path}: plane {plane.id} of experiment {plane.experiment_id}"
-        if plane.state == "absent":
-            continue
-        if plane.state != "extracted":
+        name = f"plane {plane.id} of experiment {plane.experiment_id}"
+        if plane.state not in ("absent", "extracted"):
             yield f"{name} is {plane.state}"
         elif plane.is_suspect:
             accept = f"imextract {plane.experiment_id} accept"
             yield f"{name} is suspect; look at it, and if it is right say so with `{accept}`"
-        else:
-            try:
-                load_plane(store, plane, from_disk=True)
-            except (DamagedPlaneError, StorageError) as error:
-                yield f"{name}: {error}"
 
 
-def _record_intent(database: Database, lease: Lease, case: _Case) -> bool:
+def _why_not(case: DeletionCase) -> str | None:
+    """Say why the files may not go, None if they may; the planes are another matter."""
+    reason = why_unsafe(case.files)
+    if reason is None and any(identity_of(p) != seen for p, seen in case.identities.items()):
+        return "a file of it changed while its planes were proven"
+    return reason
+
+
+def _record_intent(place: Workplace, lease: Lease, case: DeletionCase) -> bool:
     """Record that the files are about to go, if all is still as it was proven."""
-    with database.transaction() as session:
-        for experiment_id in sorted({plane.experiment_id for plane in case.planes}):
-            get_experiment(session, experiment_id, locks=True)
-        require_lease(session, lease)
+    with place.database.transaction() as session:
+        _lock(session, lease, case)
         now = {plane.id: plane for plane in read_planes(session, [p.id for p in case.planes])}
         if any(now.get(plane.id) != plane for plane in case.planes):
             return False
-        rows = [row_id for file in case.doomed for row_id in case.rows[file.path]]
-        set_file_state(session, rows, "pending_deletion")
+        for file in case.doomed:
+            # Those that are pending from before, too, are pending as what they are now.
+            move_files(session, case.rows[file.path], "present")
+            seen = case.identities[file.path]
+            move_files(session, case.rows[file.path], "pending_deletion", identity=seen)
     return True
 
 
-def _delete(database: Database, case: _Case, file: MicroscopeFile, deletion: Deletion) -> None:
-    # Proving took its time: the file may have been replaced meanwhile.
-    reason = why_unsafe([file])
-    if reason is None:
-        try:
-            file.path.unlink(missing_ok=True)
-        except OSError as error:
-            # It stays pending: the next collect with delete tries again.
-            reason = f"{file.path}: {error.strerror}"
-    if reason is not None:
-        deletion.keep(reason)
-        return
-    deletion.deleted_files += 1
-    with database.transaction() as session:
-        set_file_state(session, case.rows[file.path], "deleted")
+def _delete(place: Workplace, lease: Lease, case: DeletionCase, deletion: Deletion) -> None:
+    for file in case.doomed:
+        reason = _delete_file(place, lease, case, file)
+        if reason is None:
+            deletion.deleted_files += 1
+        else:
+            deletion.keep(reason)
+    logger.info("%s: its files are freed", case.name)
+
+
+def _delete_file(
+    place: Workplace, lease: Lease, case: DeletionCase, file: MicroscopeFile
+) -> str | None:
+    """Delete a file, or say why it is kept.
+
+    All in one transaction: whoever has taken over, or given the file back,
+    has either done so before, and then it stays, or comes too late.
+    """
+    rows = case.rows[file.path]
+    with place.database.transaction() as session:
+        _lock(session, lease, case)
+        if not are_pending(session, rows, case.identities[file.path]):
+            return f"{file.path}: another run keeps it"
+        reason = why_unsafe([file])
+        if reason is None and identity_of(file.path) != case.identities[file.path]:
+            reason = f"{file.path}: it changed since it was proven"
+        if reason is None:
+            try:
+                file.path.unlink(missing_ok=True)
+            except OSError as error:
+                # It stays pending: the next collect with delete tries again.
+                reason = f"{file.path}: {error.strerror}"
+        if reason is None:
+            move_files(session, rows, "deleted")
+    return reason
+
+
+def _lock(session: Session, lease: Lease, case: DeletionCase) -> None:
+    for experiment_id in sorted({case.experiment_id, *(p.experiment_id for p in case.planes)}):
+        get_experiment(session, experiment_id, locks=True)
+    require_lease(session, lease)

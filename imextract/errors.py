@@ -8,7 +8,8 @@
     ├── UnknownExperimentError (LookupError)
     ├── ExperimentBusyError (OSError)      another run works on the experiment
     ├── SourceFileError     (OSError)      a microscope file cannot be read
-    │   └── UnknownFormatError             no reader knows the format
+    │   ├── UnknownFormatError             no reader knows the format
+    │   └── DeadlyFileError                it ends the process that reads it
     ├── PlaneNotFoundError  (LookupError)  a series or plane the file does not have
     ├── PlaneMismatchError  (ValueError)   a plane is not what was planned
     ├── StorageError        (OSError)      stored planes: unreachable, full, damaged
@@ -22,6 +23,7 @@ worker. The message says what, where, expected, got and the remedy.
 __all__ = [
     "ConfigError",
     "DamagedPlaneError",
+    "DeadlyFileError",
     "ExperimentBusyError",
     "ImextractError",
     "LedgerError",
@@ -70,6 +72,10 @@ class SourceFileError(ImextractError, OSError):
 
 class UnknownFormatError(SourceFileError):
     """No reader recognises the file."""
+
+
+class DeadlyFileError(SourceFileError):
+    """Reading a plane of the file ends the process that does it."""
 
 
 class PlaneNotFoundError(ImextractError, LookupError):

@@ -2,21 +2,18 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
 
+from imextract.apart import ExtractionApart
 from imextract.batches import BatchResult, RunBatch
 from imextract.compression import CompressionName
-from imextract.config import Settings
-from imextract.database.batches import begin_run, end_run, get_batch
-from imextract.database.files import data_sets_of_entries
-from imextract.database.planes import NOT_STORED, PlaneRecord, planes_of_batch, record_outcomes
+from imextract.database.batches import begin_run, end_run, get_batch, was_cut_off
+from imextract.database.planes import PlaneRecord, planes_of_batch, record_outcomes
 from imextract.database.session import Database
 from imextract.errors import (
     ConfigError,
-    ImextractError,
     PlaneMismatchError,
     PlaneNotFoundError,
     SourceFileError,
@@ -25,8 +22,9 @@ from imextract.journal import Journal
 from imextract.lease import Lease, require_lease
 from imextract.planes import PixelArray
 from imextract.sources import SourceReader
-from imextract.store import FolderStore
-from imextract.stored import EncodedPlane, StoredPlane, adopt_plane, encode, ledger_values
+from imextract.stored import adopt_plane, encode
+from imextract.tally import Tally
+from imextract.workplace import Workplace
 from imextract.write_behind import WriteBehind
 
 __all__ = ["extract_batch"]
@@ -39,31 +37,28 @@ _PLANE_ERRORS = (SourceFileError, PlaneNotFoundError, PlaneMismatchError)
 _MOST_NAMED = 20
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What has been done so far, and what is to be written to the ledger."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A go at a batch: what is to be done, and how."""
 
-    extracted: int = 0
-    already_there: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    failures: list[str] = field(default_factory=list)
-    changes: list[dict[str, Any]] = field(default_factory=list)
+    run_id: int
+    compression: CompressionName
+    planes: list[PlaneRecord]
+    done_before: int
+    assume_clean_state: bool
+    is_apart: bool
 
 
 def extract_batch(
-    database: Database,
-    store: FolderStore,
-    settings: Settings,
-    batch: RunBatch,
-    lease: Lease,
-    assume_clean_state: bool = False,
+    place: Workplace, batch: RunBatch, lease: Lease, assume_clean_state: bool = False
 ) -> BatchResult:
     """Extract the planes of a batch that are not extracted yet.
 
     A plane that cannot be read is recorded as failed and stops nothing but
     itself. What is done is recorded in one transaction at the end; should
-    the process die before, a rerun takes over the files that it stored.
+    the process die before, a rerun takes over the files that it stored, and
+    extracts the others in a process beside this one: a plane that ends its
+    process does so alone, and is recorded as failed.
 
     Parameters
     ----------
@@ -80,24 +75,24 @@ def extract_batch(
         If another run took over; what was done is then left to that one.
     """
     started = time.perf_counter()
-    tally = _Tally()
+    tally = Tally()
     with Journal() as journal:
-        compression, planes, done_before, run_id = _begin(database, batch, lease)
-        tally.already_there = done_before
+        job = _begin(place.database, batch, lease, assume_clean_state)
+        tally.already_there = job.done_before
         try:
-            _extract_all(store, settings, compression, planes, assume_clean_state, database, tally)
+            (_extract_apart if job.is_apart else _extract_here)(place, job, tally)
         except BaseException as error:
             # Whatever stops the job, an interrupt too: what was done is kept.
             reason = str(error) or type(error).__name__
             logger.error("job %d stopped: %s", batch.job, reason)  # noqa: TRY400  its text is enough
-            _end(database, batch, lease, run_id, tally, journal, reason)
+            _end(place.database, batch, lease, job, tally, journal, reason)
             raise
         seconds = time.perf_counter() - started
         _log_end(batch, tally, seconds)
-        _end(database, batch, lease, run_id, tally, journal, None)
+        _end(place.database, batch, lease, job, tally, journal, None)
     return BatchResult(
         job=batch.job,
-        planned=len(planes) + done_before,
+        planned=len(job.planes) + job.done_before,
         extracted=tally.extracted,
         already_there=tally.already_there,
         failed=len(tally.failures),
@@ -108,9 +103,7 @@ def extract_batch(
     )
 
 
-def _begin(
-    database: Database, batch: RunBatch, lease: Lease
-) -> tuple[CompressionName, list[PlaneRecord], int, int]:
+def _begin(database: Database, batch: RunBatch, lease: Lease, assume_clean_state: bool) -> _Job:
     with database.transaction() as session:
         require_lease(session, lease)
         row = get_batch(session, batch.batch_id)
@@ -121,89 +114,74 @@ def _begin(
             )
         planes = planes_of_batch(session, batch.batch_id)
         missing = [plane for plane in planes if plane.state in ("planned", "failed")]
+        is_apart = row.is_apart or was_cut_off(session, batch.batch_id)
         run_id = begin_run(session, batch.batch_id)
         compression: CompressionName = row.compression  # type: ignore[assignment]  # CHECKed text
     logger.info("job %d: %d of %d planes to extract", batch.job, len(missing), len(planes))
-    return compression, _in_file_order(missing), len(planes) - len(missing), run_id
+    if is_apart:
+        logger.info("job %d: in a process of its own, because one before was cut off", batch.job)
+    done_before = len(planes) - len(missing)
+    ordered = _in_file_order(missing)
+    return _Job(run_id, compression, ordered, done_before, assume_clean_state, is_apart)
 
 
 def _in_file_order(planes: list[PlaneRecord]) -> list[PlaneRecord]:
     return sorted(planes, key=lambda p: (p.sources[0].entry_id, p.sources[0].ref, p.id))
 
 
-def _extract_all(
-    store: FolderStore,
-    settings: Settings,
-    compression: CompressionName,
-    planes: list[PlaneRecord],
-    assume_clean_state: bool,
-    database: Database,
-    tally: _Tally,
-) -> None:
-    with database.reading() as session:
-        entries = {source.entry_id for plane in planes for source in plane.sources}
-        data_sets = data_sets_of_entries(session, sorted(entries))
-    stamps = {entry_id: data_set.stamp for entry_id, data_set in data_sets.items()}
-    with SourceReader(data_sets, settings) as reader, WriteBehind(store) as writer:
+def _extract_here(place: Workplace, job: _Job, tally: Tally) -> None:
+    store, planes = place.store, job.planes
+    with (
+        SourceReader.of(place.database, place.settings, planes) as reader,
+        WriteBehind(store) as writer,
+    ):
         try:
             for plane, following in _with_next(planes):
-                stamp = ",".join(stamps[source.entry_id] for source in plane.sources)
-                found = None if assume_clean_state else adopt_plane(store, plane, stamp)
+                stamp = reader.stamp(plane)
+                found = None if job.assume_clean_state else adopt_plane(store, plane, stamp)
                 if found is not None:
-                    tally.already_there += 1
-                    tally.changes.append(_extracted(plane, found))
+                    tally.add(plane, found, None)
                     continue
                 pixels = _read(reader, plane, following, tally)
                 if pixels is not None:
-                    encoded = encode(plane, pixels, compression, stamp)
-                    _count(writer.add(plane, encoded), tally)
+                    encoded = encode(plane, pixels, job.compression, stamp)
+                    tally.add_all(writer.add(plane, encoded))
         finally:
-            _count(writer.rest(), tally)
+            tally.add_all(writer.rest())
 
 
 def _read(
-    reader: SourceReader, plane: PlaneRecord, following: PlaneRecord | None, tally: _Tally
+    reader: SourceReader, plane: PlaneRecord, following: PlaneRecord | None, tally: Tally
 ) -> PixelArray | None:
     """Read a plane; None if it cannot be read, which is recorded."""
     try:
         pixels = reader.read(plane)
     except _PLANE_ERRORS as error:
-        _record_failure(plane, error, tally)
+        tally.fail(plane, error)
         return None
     if following is not None:
         reader.prefetch(following)
     return pixels
 
 
-def _count(stored: Iterable[tuple[PlaneRecord, EncodedPlane]], tally: _Tally) -> None:
-    for plane, encoded in stored:
-        tally.extracted += 1
-        tally.bytes_in += encoded.pixel_bytes
-        tally.bytes_out += len(encoded.content)
-        tally.changes.append(_extracted(plane, encoded.stored))
-
-
 def _with_next(planes: list[PlaneRecord]) -> Iterator[tuple[PlaneRecord, PlaneRecord | None]]:
     yield from zip_longest(planes, planes[1:])
 
 
-def _extracted(plane: PlaneRecord, stored: StoredPlane) -> dict[str, Any]:
-    if stored.is_suspect:
-        logger.warning(
-            "%s: all its pixels are equal; it is kept, and holds the deletion of its originals",
-            plane.name,
-        )
-    return {"id": plane.id, **ledger_values(stored)}
+def _extract_apart(place: Workplace, job: _Job, tally: Tally) -> None:
+    """Extract planes one by one, where one that ends its process takes no other along."""
+    apart = ExtractionApart(
+        place.settings, job.planes, job.compression, assume_clean_state=job.assume_clean_state
+    )
+    with apart:
+        for plane in job.planes:
+            try:
+                tally.add(plane, *apart.extract(plane))
+            except _PLANE_ERRORS as error:
+                tally.fail(plane, error)
 
 
-def _record_failure(plane: PlaneRecord, error: ImextractError, tally: _Tally) -> None:
-    text = f"{plane.name}: {error}"
-    logger.warning("failed: %s", text)
-    tally.failures.append(text)
-    tally.changes.append({"id": plane.id, **NOT_STORED, "state": "failed", "error": str(error)})
-
-
-def _log_end(batch: RunBatch, tally: _Tally, seconds: float) -> None:
+def _log_end(batch: RunBatch, tally: Tally, seconds: float) -> None:
     logger.info(
         "job %d: %d planes extracted, %d already there, %d failed; %.1f MB to %.1f MB in %.1f s",
         batch.job,
@@ -220,8 +198,8 @@ def _end(
     database: Database,
     batch: RunBatch,
     lease: Lease,
-    run_id: int,
-    tally: _Tally,
+    job: _Job,
+    tally: Tally,
     journal: Journal,
     error: str | None,
 ) -> None:
@@ -230,7 +208,7 @@ def _end(
         record_outcomes(session, batch.batch_id, tally.changes)
         end_run(
             session,
-            run_id,
+            job.run_id,
             state="done" if error is None else "failed",
             extracted=tally.extracted,
             already_there=tally.already_there,

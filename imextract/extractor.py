@@ -100,14 +100,12 @@ class ImageExtractor:
         """
         place = self._workplace
         with self._turn(f"job {batch.job}", batch) as lease:
-            return extract_batch(
-                place.database, place.store, place.settings, batch, lease, assume_clean_state
-            )
+            return extract_batch(place, batch, lease, assume_clean_state)
 
     def collect_job_output(self, batch: CollectBatch) -> CollectResult:
         """Account for all planes and, if asked, delete the originals that are proven."""
         with self._turn("collect") as lease:
-            return collect_experiment(self._workplace.database, self._workplace.store, batch, lease)
+            return collect_experiment(self._workplace, batch, lease)
 
     def delete_previous_job_output(self) -> int:
         """Delete all stored planes of the experiment; what was planned stays planned.

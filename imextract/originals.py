@@ -2,17 +2,35 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from imextract.database.experiments import acquisition_ids
+from imextract.database.experiments import acquisition_ids, get_experiment
 from imextract.database.files import (
     MicroscopeFile,
     data_sets_of_acquisition,
+    move_files,
+    pending_files,
 )
+from imextract.database.session import Database
+from imextract.lease import Lease, require_lease
 from imextract.readers.expected import ExpectedFile
 
-__all__ = ["missing_originals", "why_unsafe"]
+__all__ = ["identity_of", "missing_originals", "settle_deletions", "why_unsafe"]
+
+
+def identity_of(path: Path) -> str | None:
+    """Say what a file is, so that whatever is done to it or put in its place shows; None if gone.
+
+    The time of the last change of its inode cannot be set as that of its
+    content can. It changes with permissions and names as well.
+    """
+    try:
+        found = path.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def missing_originals(session: Session, experiment_id: int) -> Iterator[str]:
@@ -32,6 +50,26 @@ def why_unsafe(files: Iterable[MicroscopeFile]) -> str | None:
     link leads there.
     """
     return next(_reasons(files), None)
+
+
+def settle_deletions(database: Database, lease: Lease) -> None:
+    """Find out what became of files whose deletion was recorded but not finished.
+
+    A file that is gone is deleted; one that is there is present again, and
+    must be proven anew before it may go.
+
+    Raises
+    ------
+    UnknownExperimentError, ExperimentBusyError, LedgerError
+    """
+    with database.transaction() as session:
+        get_experiment(session, lease.experiment_id, locks=True)
+        require_lease(session, lease)
+        is_there: dict[bool, list[int]] = {True: [], False: []}
+        for row_id, path in pending_files(session, lease.experiment_id):
+            is_there[identity_of(path) is not None].append(row_id)
+        move_files(session, is_there[True], "present", identity=None)
+        move_files(session, is_there[False], "deleted")
 
 
 def _reasons(files: Iterable[MicroscopeFile]) -> Iterator[str]:

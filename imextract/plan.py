@@ -62,10 +62,13 @@ def plan_runs(
     store.check()
     with database.transaction() as session:
         require_lease(session, lease)
+        was_cut_off = batch_queries.close_lost_runs(session, experiment_id)
         sites = batch_queries.pending_sites(session, experiment_id)
         generation = batch_queries.next_generation(session, experiment_id, "run")
         return [
-            _add_run_batch(session, experiment_id, generation, job, chunk, arguments)
+            _add_run_batch(
+                session, experiment_id, generation, job, chunk, arguments, is_apart=was_cut_off
+            )
             for job, chunk in enumerate(split_evenly(sites, arguments), start=1)
         ]
 
@@ -163,6 +166,8 @@ def _add_run_batch(
     job: int,
     sites: Sequence[int],
     arguments: ImextractBatchArguments,
+    *,
+    is_apart: bool,
 ) -> RunBatch:
     row = BatchRow(
         experiment_id=experiment_id,
@@ -177,4 +182,5 @@ def _add_run_batch(
     )
     batch_id = batch_queries.add_batch(session, row)
     row.plane_count = batch_queries.assign_sites(session, experiment_id, sites, batch_id)
+    row.is_apart = is_apart or batch_queries.has_deadly_planes(session, batch_id)
     return RunBatch(experiment_id, batch_id, job)

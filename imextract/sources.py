@@ -2,15 +2,16 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from imextract.config import Settings
-from imextract.database.files import MicroscopeDataSet, MicroscopeFile
+from imextract.database.files import MicroscopeDataSet, MicroscopeFile, data_sets_of_entries
 from imextract.database.planes import PlaneRecord, SourcePlane
+from imextract.database.session import Database
 from imextract.errors import ImextractError, PlaneMismatchError, SourceFileError
 from imextract.planes import PixelArray
 from imextract.projection import project_maximum
@@ -35,6 +36,26 @@ class SourceReader:
         self._settings = settings
         self._open: dict[int, tuple[PlaneReader, ExitStack]] = {}
         self._broken: dict[int, SourceFileError] = {}
+        self._stamps: dict[int, str] = {}
+
+    @classmethod
+    def of(cls, database: Database, settings: Settings, planes: Iterable[PlaneRecord]) -> Self:
+        """Give a reader of these planes.
+
+        Raises
+        ------
+        LedgerError
+        """
+        entries = {source.entry_id for plane in planes for source in plane.sources}
+        with database.reading() as session:
+            return cls(data_sets_of_entries(session, sorted(entries)), settings)
+
+    def stamp(self, plane: PlaneRecord) -> str:
+        """Tell the state of the files of a plane, as they were registered."""
+        for source in plane.sources:
+            if source.entry_id not in self._stamps:
+                self._stamps[source.entry_id] = self._data_sets[source.entry_id].stamp
+        return ",".join(self._stamps[source.entry_id] for source in plane.sources)
 
     def read(self, plane: PlaneRecord) -> PixelArray:
         """Read a plane, or the maximum projection of its several sources.

@@ -178,6 +178,7 @@ def ledger_values(stored: StoredPlane) -> dict[str, Any]:
         **asdict(stored),
         "state": "extracted",
         "error": None,
+        "is_deadly": False,
         "extracted_at": dt.datetime.now(dt.UTC),
     }
 

@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
+from imextract.database.experiments import count_states, get_experiment
 from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes
 from imextract.database.session import Database
-from imextract.errors import DamagedPlaneError
-from imextract.store import FolderStore
-from imextract.stored import load_plane
+from imextract.prover import PlanesToProve, Prover
+from imextract.workplace import Workplace
 
 __all__ = ["VerifiedPlane", "verify_experiment"]
 
 logger = logging.getLogger(__name__)
+
+_GROUP = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,8 @@ class VerifiedPlane:
     error: str | None
 
 
-def verify_experiment(
-    database: Database, store: FolderStore, experiment_id: int
-) -> Iterator[VerifiedPlane]:
-    """Re-read every extracted plane of an experiment, in the order of their ids.
+def verify_experiment(place: Workplace, experiment_id: int) -> Iterator[VerifiedPlane]:
+    """Re-read every extracted plane of an experiment, on all cores, in the order of their ids.
 
     Raises
     ------
@@ -34,19 +35,23 @@ def verify_experiment(
     StorageError
         If the storage cannot be read at all.
     """
-    is_first = True
-    for plane in find_planes(database, experiment_id, PlaneFilter(state="extracted")):
-        if is_first:
-            # A disk that is not mounted is not the loss of all planes.
-            store.require()
-            is_first = False
-        yield VerifiedPlane(plane, _error(store, plane))
+    with place.database.reading() as session:
+        get_experiment(session, experiment_id)
+        count = count_states(session, experiment_id)["extracted"]
+    if count:
+        # A disk that is not mounted is not the loss of all planes.
+        place.store.require()
+    with Prover(place, count) as prover:
+        for planes, errors in prover.prove(_groups(place.database, experiment_id)):
+            for plane in planes:
+                if plane.id in errors:
+                    logger.warning("%s", errors[plane.id])
+                yield VerifiedPlane(plane, errors.get(plane.id))
 
 
-def _error(store: FolderStore, plane: PlaneRecord) -> str | None:
-    try:
-        load_plane(store, plane, from_disk=True)
-    except DamagedPlaneError as error:
-        logger.warning("%s", error)
-        return str(error)
-    return None
+def _groups(
+    database: Database, experiment_id: int
+) -> Iterator[tuple[list[PlaneRecord], list[PlanesToProve]]]:
+    planes = find_planes(database, experiment_id, PlaneFilter(state="extracted"))
+    while group := list(islice(planes, _GROUP)):
+        yield group, [PlanesToProve([plane.id for plane in group])]

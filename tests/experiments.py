@@ -24,6 +24,7 @@ from imextract.registration.manifest import (
     SourceFile,
 )
 from imextract.store import FolderStore, open_store
+from imextract.workplace import Workplace
 
 SHAPE = (48, 64)
 CHANNELS = ("DAPI", "GFP")
@@ -95,6 +96,10 @@ class SmallExperiment:
     @property
     def database(self) -> Database:
         return Database(self.settings.database_url)
+
+    @property
+    def place(self) -> Workplace:
+        return Workplace.of(self.settings)
 
     @property
     def store(self) -> FolderStore:

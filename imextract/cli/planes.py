@@ -68,7 +68,7 @@ def verify(options: argparse.Namespace) -> int:
     """Re-read every stored plane; 1 if one is missing or damaged."""
     place = Workplace.of()
     count, damaged = 0, []
-    for found in verify_experiment(place.database, place.store, options.experiment_id):
+    for found in verify_experiment(place, options.experiment_id):
         count += 1
         if found.error is not None:
             damaged.append({"id": found.plane.id, "error": found.error})

@@ -15,16 +15,21 @@ __all__ = [
     "add_batch",
     "assign_sites",
     "begin_run",
+    "close_lost_runs",
     "current_batches",
     "end_run",
     "get_batch",
+    "has_deadly_planes",
     "next_generation",
     "pending_sites",
     "runs_of_batch",
     "unfinished_batches",
+    "was_cut_off",
 ]
 
 Plane = ChannelImageFileRow
+
+_LOST = "its process ended without a word: killed, crashed, or out of memory"
 
 
 def pending_sites(session: Session, experiment_id: int) -> list[int]:
@@ -117,6 +122,41 @@ def begin_run(session: Session, batch_id: int) -> int:
     session.add(run)
     session.flush()
     return run.id
+
+
+def was_cut_off(session: Session, batch_id: int) -> bool:
+    """Whether a go at a batch did not get to its end; one that just stopped is put down as lost.
+
+    The caller is the only one to work on the batch.
+    """
+    runs = runs_of_batch(session, batch_id)
+    for run in runs:
+        if run.state == "running":
+            run.state, run.error = "lost", _LOST
+    return any(run.state != "done" for run in runs)
+
+
+def close_lost_runs(session: Session, experiment_id: int) -> bool:
+    """Put down as lost all goes at run jobs that just stopped; say whether there were any.
+
+    The caller is the only one to work on the experiment.
+    """
+    batches = select(BatchRow.id).where(
+        BatchRow.experiment_id == experiment_id, BatchRow.phase == "run"
+    )
+    changed = session.execute(
+        update(BatchRunRow)
+        .where(BatchRunRow.batch_id.in_(batches), BatchRunRow.state == "running")
+        .values(state="lost", error=_LOST)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]  # a cursor result, as of any UPDATE
+
+
+def has_deadly_planes(session: Session, batch_id: int) -> bool:
+    """Whether a plane of a batch is known to end the process that extracts it."""
+    query = select(Plane.id).where(Plane.batch_id == batch_id, Plane.is_deadly).limit(1)
+    return session.scalar(query) is not None
 
 
 def end_run(session: Session, run_id: int, **values: object) -> None:

@@ -9,13 +9,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from imextract.database.models import (
-    PLANE_STATES,
     AcquisitionRow,
     ChannelImageFileRow,
     ExperimentRow,
     MicroscopeImageFileRow,
     PlateRow,
 )
+from imextract.database.states import PLANE_STATES
 from imextract.errors import UnknownExperimentError
 
 __all__ = [

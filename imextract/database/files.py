@@ -16,18 +16,21 @@ from imextract.database.models import (
     MicroscopeImageFileRow,
     MicroscopeMetadataFileRow,
 )
+from imextract.database.states import FILE_MOVES
 
 __all__ = [
     "MicroscopeDataSet",
     "MicroscopeFile",
+    "are_pending",
     "data_sets_of_acquisition",
     "data_sets_of_entries",
     "entries_at",
     "entries_of_acquisitions",
     "files_at",
     "has_freed_files",
+    "move_files",
     "overlapping_acquisitions",
-    "set_file_state",
+    "pending_files",
     "unfinished_planes",
 ]
 
@@ -39,7 +42,10 @@ _CHUNK = 900
 
 @dataclass(frozen=True, slots=True)
 class MicroscopeFile:
-    """A microscope file as it was seen at registration; `id` None for metadata."""
+    """A microscope file as it was seen at registration; `id` None for metadata.
+
+    `identity` is what it was when its deletion was recorded.
+    """
 
     id: int | None
     path: Path
@@ -47,6 +53,7 @@ class MicroscopeFile:
     mtime_ns: int
     holds_pixels: bool
     state: str
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,7 @@ def _file(row: MicroscopeImageFileRow, folder: str) -> MicroscopeFile:
         mtime_ns=row.mtime_ns,
         holds_pixels=row.holds_pixels,
         state=row.state,
+        identity=row.identity,
     )
 
 
@@ -186,6 +194,27 @@ def has_freed_files(session: Session, experiment_id: int) -> bool:
     return session.scalar(query) is not None
 
 
+def pending_files(session: Session, experiment_id: int) -> list[tuple[int, Path]]:
+    """Give the files of an experiment that are about to be deleted, by the ids of their rows."""
+    query = (
+        select(File.id, AcquisitionRow.folder, File.path)
+        .join(AcquisitionRow, AcquisitionRow.id == File.acquisition_id)
+        .where(File.acquisition_id.in_(acquisition_ids(session, experiment_id)))
+        .where(File.state == "pending_deletion")
+    )
+    return [(row_id, Path(folder, path)) for row_id, folder, path in session.execute(query)]
+
+
+def are_pending(session: Session, file_ids: Iterable[int], identity: str | None) -> bool:
+    """Whether files are still about to be deleted, as what they were when they were proven."""
+    query = select(File.state, File.identity).where(File.id.in_(list(file_ids)))
+    found = session.execute(query).all()
+    return all(
+        state == "deleted" or (state == "pending_deletion" and identity in (None, seen))
+        for state, seen in found
+    )
+
+
 def entries_at(session: Session, acquisition_id: int, paths: Iterable[str]) -> dict[str, int]:
     """Give the ids of the entries of an acquisition at relative paths."""
     wanted = sorted(paths)
@@ -200,9 +229,17 @@ def entries_at(session: Session, acquisition_id: int, paths: Iterable[str]) -> d
     return found
 
 
-def set_file_state(session: Session, file_ids: Iterable[int], state: str) -> None:
-    """Record that files are present, about to be deleted, or deleted."""
-    session.execute(update(File), [{"id": file_id, "state": state} for file_id in file_ids])
+def move_files(session: Session, file_ids: Iterable[int], state: str, **values: object) -> None:
+    """Record that files are present, about to be deleted, or deleted, if they can be that."""
+    wanted = list(file_ids)
+    before = [old for old, moves in FILE_MOVES.items() if state in moves]
+    for start in range(0, len(wanted), _CHUNK):
+        session.execute(
+            update(File)
+            .where(File.id.in_(wanted[start : start + _CHUNK]), File.state.in_(before))
+            .values(state=state, **values)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def unfinished_planes(session: Session, acquisition_id: int) -> int:

@@ -20,11 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
 
+from imextract.database.states import FILE_STATES, PLANE_STATES
 from imextract.database.types import FileName, Id, UtcTime
 
 __all__ = [
-    "FILE_STATES",
-    "PLANE_STATES",
     "AcquisitionRow",
     "Base",
     "BatchRow",
@@ -41,9 +40,6 @@ __all__ = [
     "SourcePlaneRow",
     "WellRow",
 ]
-
-PLANE_STATES = ("planned", "extracted", "failed", "absent")
-FILE_STATES = ("present", "pending_deletion", "deleted")
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
@@ -179,6 +175,7 @@ class MicroscopeImageFileRow(Base):
 
     `entry_id` is the file through which this one is read; null for the entry
     itself. `holds_pixels` is false for an entry that is vendor metadata.
+    `identity` is what the file was when it was proven that it may be deleted.
     `metadata_text` of an entry is its original metadata as OME-XML, compressed
     by zlib.
     """
@@ -202,6 +199,7 @@ class MicroscopeImageFileRow(Base):
     reader: Mapped[str]
     format_name: Mapped[str]
     state: Mapped[str] = mapped_column(String(32), default="present")
+    identity: Mapped[str | None]
     metadata_text: Mapped[bytes | None] = mapped_column(deferred=True)
 
 
@@ -222,6 +220,8 @@ class BatchRow(Base):
     """A job: a run job extracts planes, a collect job proves them.
 
     `generation` counts the calls of init; the highest one is the current.
+    `is_apart` says that the planes are extracted beside the process of the
+    job, because one of them may end it.
     """
 
     __tablename__ = "batches"
@@ -239,6 +239,7 @@ class BatchRow(Base):
     plane_count: Mapped[int]
     compression: Mapped[str] = mapped_column(String(16))
     deletes: Mapped[bool]
+    is_apart: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[dt.datetime]
 
 
@@ -248,7 +249,7 @@ class BatchRunRow(Base):
     __tablename__ = "batch_runs"
     __table_args__ = (
         Index(None, "batch_id"),
-        _one_of("state", ("running", "done", "failed")),
+        _one_of("state", ("running", "done", "failed", "lost")),
     )
 
     batch_id: Mapped[int] = _parent("batches")
@@ -293,7 +294,10 @@ class LeaseRow(Base):
 
 
 class ChannelImageFileRow(Base):
-    """One plane to store: its place in the experiment, its state, its stored file."""
+    """One plane to store: its place in the experiment, its state, its stored file.
+
+    `is_deadly` marks a failed one that ended the processes that extracted it.
+    """
 
     __tablename__ = "channel_image_files"
     __table_args__ = (
@@ -350,6 +354,7 @@ class ChannelImageFileRow(Base):
     stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
     stored_checksum: Mapped[str | None] = mapped_column(String(32))
     is_suspect: Mapped[bool] = mapped_column(default=False)
+    is_deadly: Mapped[bool] = mapped_column(default=False)
     error: Mapped[str | None]
     extracted_at: Mapped[dt.datetime | None]
 

@@ -328,10 +328,10 @@ class _Writer:
         self._written.added += len(planes)
         plane_ids = self._ids.take(ChannelImageFileRow, len(planes))
         rows = [
-            (plane_id, False, *values.values())
+            (plane_id, False, False, *values.values())
             for plane_id, (values, _) in zip(plane_ids, planes, strict=True)
         ]
-        columns = ("id", "is_suspect", *planes[0][0])
+        columns = ("id", "is_suspect", "is_deadly", *planes[0][0])
         sources = [
             row
             for plane_id, (values, sources) in zip(plane_ids, planes, strict=True)

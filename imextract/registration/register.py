@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from imextract.config import Settings
 from imextract.database.experiments import count_states, get_experiment
-from imextract.database.models import PLANE_STATES
 from imextract.database.registration import find_experiment, write_manifest
 from imextract.database.session import Database
+from imextract.database.states import PLANE_STATES
 from imextract.database.written import Written
 from imextract.errors import LedgerError, RegistrationError, UnknownExperimentError
 from imextract.lease import hold_lease, require_lease

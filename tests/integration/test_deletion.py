@@ -94,7 +94,7 @@ def test_a_changed_original_is_kept(experiment: SmallExperiment) -> None:
 
 
 def test_what_a_symbolic_link_leads_to_is_kept(experiment: SmallExperiment, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
+    elsewhere = experiment.folder / "elsewhere"
     elsewhere.mkdir()
     original = experiment.folder / name_of(0, 0, 0)
     experiment.extract()
@@ -143,7 +143,7 @@ def test_an_original_that_is_replaced_while_its_planes_are_proven_is_kept(
             tifffile.imwrite(replaced, np.ones(SHAPE, "uint16"))
         return load_plane(store, plane, **how)
 
-    monkeypatch.setattr("imextract.deletion.load_plane", prove_slowly)
+    monkeypatch.setattr("imextract.proof.load_plane", prove_slowly)
     result = collect(experiment)
     assert (result.deleted_files, experiment.originals()) == (11, [replaced])
     assert str(replaced) in result.notes[0]
@@ -161,20 +161,85 @@ def test_planes_that_are_forgotten_while_they_are_proven_hold_their_original(
             plan_again(session, experiment.experiment_id)
         return pixels
 
-    monkeypatch.setattr("imextract.deletion.load_plane", prove_while_cleaned_up)
+    monkeypatch.setattr("imextract.proof.load_plane", prove_while_cleaned_up)
     result = collect(experiment)
     assert result.deleted_files == 0
     assert len(experiment.originals()) == 12
     assert "changed while they were proven" in result.notes[0]
 
 
-def test_cleanup_waits_for_no_deletion_that_has_begun(experiment: SmallExperiment) -> None:
+def test_cleanup_keeps_what_a_deletion_cut_off_midway_left(experiment: SmallExperiment) -> None:
     experiment.extract()
     with experiment.database.transaction() as session:
         session.execute(update(File).values(state="pending_deletion"))
+    (experiment.folder / name_of(0, 0, 0)).unlink()
     with pytest.raises(ConfigError, match="the only copy"):
         experiment.extractor.delete_previous_job_output()
     assert len(experiment.stored_files()) == 12
+
+
+def test_originals_that_a_deletion_did_not_reach_are_present_again(
+    experiment: SmallExperiment,
+) -> None:
+    experiment.extract()
+    with experiment.database.transaction() as session:
+        session.execute(update(File).values(state="pending_deletion"))
+    collect(experiment, delete=False)
+    with experiment.database.reading() as session:
+        assert set(session.scalars(select(File.state))) == {"present"}
+    assert experiment.extractor.delete_previous_job_output() == 12
+
+
+def test_an_original_replaced_by_one_of_the_same_size_and_time_is_kept(
+    experiment: SmallExperiment,
+) -> None:
+    experiment.extract()
+    replaced = experiment.folder / name_of(0, 0, 0)
+    times = replaced.stat()
+    tifffile.imwrite(replaced, pixels_of(7, 7, 7))
+    os.utime(replaced, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert replaced.stat().st_size == times.st_size
+    result = collect(experiment)
+    assert (result.deleted_files, experiment.originals()) == (11, [replaced])
+    assert "gives other pixels than are stored" in result.notes[0]
+
+
+def test_an_original_that_was_only_touched_on_the_outside_goes(
+    experiment: SmallExperiment,
+) -> None:
+    experiment.extract()
+    (experiment.folder / name_of(0, 0, 0)).chmod(0o444)
+    os.link(experiment.folder / name_of(0, 0, 1), experiment.folder.parent / "link")
+    assert collect(experiment).deleted_files == 12
+
+
+def test_the_sources_of_projections_go_together(tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path, sites=2, zplanes=3, projects=True)
+    experiment.extract()
+    assert collect(experiment).deleted_files == 12
+    assert experiment.originals() == []
+
+
+def test_one_changed_source_of_a_projection_keeps_all_of_it(tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path, sites=2, zplanes=3, projects=True)
+    experiment.extract()
+    os.utime(experiment.folder / name_of(1, 1, 2))
+    assert collect(experiment).deleted_files == 9
+    assert experiment.originals() == [experiment.folder / name_of(1, 1, z) for z in range(3)]
+
+
+@pytest.mark.parametrize("worth_a_process", [1, 10_000])
+def test_proof_is_the_same_in_many_processes_and_in_one(
+    experiment: SmallExperiment, worth_a_process: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imextract.prover._WORTH_A_PROCESS", worth_a_process)
+    experiment.extract()
+    rotten, missing = experiment.stored_files()[:2]
+    rotten.write_bytes(rotten.read_bytes()[:-1] + b"?")
+    missing.write_bytes(bytes(missing.stat().st_size))
+    result = collect(experiment)
+    assert result.deleted_files == 10
+    assert [str(rotten) in result.notes[0], str(missing) in result.notes[1]] == [True, True]
 
 
 def test_intent_is_recorded_before_anything_is_deleted(

@@ -251,7 +251,7 @@ def forget(experiment: SmallExperiment) -> None:
 
 
 def assert_all_whole(experiment: SmallExperiment) -> None:
-    found = list(verify_experiment(experiment.database, experiment.store, experiment.experiment_id))
+    found = list(verify_experiment(experiment.place, experiment.experiment_id))
     assert len(found) == 12
     assert [plane.error for plane in found] == [None] * 12
 
@@ -264,7 +264,7 @@ def test_verify_names_what_rotted(experiment: SmallExperiment) -> None:
     content[-1] ^= 1
     rotten.write_bytes(content)
     missing.unlink()
-    found = verify_experiment(experiment.database, experiment.store, experiment.experiment_id)
+    found = verify_experiment(experiment.place, experiment.experiment_id)
     errors = [plane.error for plane in found if plane.error is not None]
     assert len(errors) == 2
     assert any(str(rotten) in error and "damaged" in error for error in errors)

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from imextract.database.migrations.state_guards import create_state_guards, drop_state_guards
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -34,6 +36,7 @@ def upgrade() -> None:
         sa.Column("plane_count", sa.Integer(), nullable=False),
         sa.Column("compression", sa.String(length=16), nullable=False),
         sa.Column("deletes", sa.Boolean(), nullable=False),
+        sa.Column("is_apart", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", ID, nullable=False),
         sa.CheckConstraint("phase IN ('run', 'collect')", name=op.f("ck_batches_phase")),
@@ -130,7 +133,7 @@ def upgrade() -> None:
         sa.Column("log", sa.Text(), nullable=False),
         sa.Column("id", ID, nullable=False),
         sa.CheckConstraint(
-            "state IN ('running', 'done', 'failed')", name=op.f("ck_batch_runs_state")
+            "state IN ('running', 'done', 'failed', 'lost')", name=op.f("ck_batch_runs_state")
         ),
         sa.ForeignKeyConstraint(
             ["batch_id"], ["batches.id"], name=op.f("fk_batch_runs_batch_id"), ondelete="CASCADE"
@@ -196,6 +199,7 @@ def upgrade() -> None:
         sa.Column("reader", sa.Text(), nullable=False),
         sa.Column("format_name", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=True),
         sa.Column("metadata_text", sa.LargeBinary(), nullable=True),
         sa.Column("id", ID, nullable=False),
         sa.CheckConstraint(
@@ -270,6 +274,7 @@ def upgrade() -> None:
         sa.Column("stored_bytes", sa.BigInteger(), nullable=True),
         sa.Column("stored_checksum", sa.String(length=32), nullable=True),
         sa.Column("is_suspect", sa.Boolean(), nullable=False),
+        sa.Column("is_deadly", sa.Boolean(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("extracted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("id", ID, nullable=False),
@@ -415,9 +420,12 @@ def upgrade() -> None:
             unique=False,
         )
 
+    create_state_guards()
+
 
 def downgrade() -> None:
     """Take back."""
+    drop_state_guards()
     with op.batch_alter_table("source_planes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_source_planes_microscope_image_file_id"))
 

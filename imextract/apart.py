@@ -1,0 +1,101 @@
+"""Extracting planes apart from this process, because one of them may end it."""
+
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from imextract.compression import CompressionName
+from imextract.config import Settings
+from imextract.database.planes import PlaneRecord
+from imextract.errors import DeadlyFileError
+from imextract.side_process import ProcessLostError, SideProcess
+from imextract.stored import StoredPlane
+
+__all__ = ["ExtractionApart"]
+
+logger = logging.getLogger(__name__)
+
+# A plane that ends so many processes is given up: one may have been ended by
+# somebody else, or for lack of memory that others took.
+_MOST_LOST = 2
+
+
+class ExtractionApart:
+    """Extracts planes in a process of its own, which is replaced when a plane ends it.
+
+    Parameters
+    ----------
+    planes
+        All that will be asked for.
+    assume_clean_state
+        Do not look for what is already stored.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        planes: Sequence[PlaneRecord],
+        compression: CompressionName,
+        *,
+        assume_clean_state: bool,
+    ) -> None:
+        self._settings = settings
+        self._plane_ids = [plane.id for plane in planes]
+        self._options = {"compression": compression, "assume_clean_state": assume_clean_state}
+        self._process: SideProcess | None = None
+
+    def extract(self, plane: PlaneRecord) -> tuple[StoredPlane, int | None]:
+        """Store a plane, or take over what an interrupted job has stored.
+
+        Returns
+        -------
+        StoredPlane and int
+            The bytes of its pixels; None if it was stored already.
+
+        Raises
+        ------
+        DeadlyFileError
+            If it ended two processes.
+        SourceFileError, PlaneNotFoundError, PlaneMismatchError, StorageError
+        """
+        limit_s = self._settings.read_timeout_s * (len(plane.sources) + 1)
+        ends: list[str] = []
+        while len(ends) < _MOST_LOST:
+            try:
+                request = {"do": "extract", "plane_id": plane.id, **self._options}
+                reply = self._opened().ask(request, limit_s)
+            except ProcessLostError as error:
+                logger.warning("%s: the process that extracted it %s", plane.name, error)
+                ends.append(str(error))
+                self._close()
+            else:
+                return StoredPlane(**reply["stored"]), reply["bytes_in"]
+        source = plane.sources[0]
+        raise DeadlyFileError(
+            f"{source.source_file}: series {source.ref.series}, plane {source.ref.plane}: the "
+            f"process that extracted it {', the next one '.join(ends)}; replace the file, or give "
+            "it more memory if that was lacking, and run again"
+        )
+
+    def _opened(self) -> SideProcess:
+        if self._process is None:
+            self._process = SideProcess(self._settings)
+            self._process.ask({"do": "open", "plane_ids": self._plane_ids})
+        return self._process
+
+    def _close(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()

@@ -1,0 +1,131 @@
+"""Proving many planes, on all cores of the machine."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from imextract.proof import Proof
+from imextract.side_process import ProcessLostError, SideProcess
+from imextract.workplace import Workplace
+
+__all__ = ["PlanesToProve", "Prover"]
+
+T = TypeVar("T")
+
+# Planes of one request, and those for which a process of its own is worth its start.
+_PIECE = 16
+_WORTH_A_PROCESS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PlanesToProve:
+    """Planes by their ids, and whether their `originals` are read again, too."""
+
+    ids: Sequence[int]
+    originals: bool = False
+
+
+class Prover:
+    """Proves planes in as many processes as there are cores, or in this one if they are few.
+
+    Parameters
+    ----------
+    plane_count
+        About how many planes will be proven.
+    """
+
+    def __init__(self, place: Workplace, plane_count: int) -> None:
+        self._place = place
+        self._workers = min(_cores(), plane_count // _WORTH_A_PROCESS)
+        self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(max(1, self._workers))
+        for _ in range(self._workers):
+            # Started by whom it is needed.
+            self._idle.put(None)
+
+    def prove(
+        self, wanted: Iterable[tuple[T, Sequence[PlanesToProve]]]
+    ) -> Iterator[tuple[T, Mapping[int, str]]]:
+        """Prove groups of planes and give what is wrong, group by group, in their order.
+
+        Parameters
+        ----------
+        wanted
+            What a group is called, and its planes. It is asked for a little ahead.
+
+        Raises
+        ------
+        LedgerError
+        """
+        waiting: deque[tuple[T, list[Future[Mapping[int, str]]]]] = deque()
+        for name, group in wanted:
+            jobs = [
+                self._threads.submit(self._prove, planes.ids[at : at + _PIECE], planes.originals)
+                for planes in group
+                for at in range(0, len(planes.ids), _PIECE)
+            ]
+            waiting.append((name, jobs))
+            while len(waiting) > 2 * self._workers:
+                yield _result(*waiting.popleft())
+        while waiting:
+            yield _result(*waiting.popleft())
+
+    def _prove(self, plane_ids: Sequence[int], with_originals: bool) -> Mapping[int, str]:
+        if not self._workers:
+            return Proof(self._place).errors(plane_ids, with_originals=with_originals)
+        try:
+            return self._ask(plane_ids, with_originals)
+        except ProcessLostError as error:
+            if len(plane_ids) == 1:
+                return {plane_ids[0]: f"the process that proved it {error}"}
+        # One of them did it.
+        return {
+            key: text
+            for plane_id in plane_ids
+            for key, text in self._prove([plane_id], with_originals).items()
+        }
+
+    def _ask(self, plane_ids: Sequence[int], with_originals: bool) -> Mapping[int, str]:
+        process = self._idle.get() or SideProcess(self._place.settings)
+        is_usable = False
+        request: dict[str, Any] = {"plane_ids": plane_ids, "with_originals": with_originals}
+        try:
+            reply = process.ask({"do": "prove", **request})
+            is_usable = True
+        finally:
+            if not is_usable:
+                process.close()
+            self._idle.put(process if is_usable else None)
+        return dict(reply["errors"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        while not self._idle.empty():
+            process = self._idle.get()
+            if process is not None:
+                process.close()
+
+
+def _result(name: T, jobs: Sequence[Future[Mapping[int, str]]]) -> tuple[T, Mapping[int, str]]:
+    return name, {key: text for job in jobs for key, text in job.result().items()}
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        # Not on every system.
+        return os.cpu_count() or 1
