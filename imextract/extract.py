@@ -115,7 +115,7 @@ def _begin(database: Database, batch: RunBatch, lease: Lease, assume_clean_state
         planes = planes_of_batch(session, batch.batch_id)
         missing = [plane for plane in planes if plane.state in ("planned", "failed")]
         is_apart = row.is_apart or was_cut_off(session, batch.batch_id)
-        run_id = begin_run(session, batch.batch_id)
+        run_id = begin_run(session, batch.batch_id, is_apart=is_apart)
         compression: CompressionName = row.compression  # type: ignore[assignment]  # CHECKed text
     logger.info("job %d: %d of %d planes to extract", batch.job, len(missing), len(planes))
     if is_apart:

@@ -110,13 +110,14 @@ def unfinished_batches(session: Session, batch_ids: Sequence[int]) -> set[int]:
     return found
 
 
-def begin_run(session: Session, batch_id: int) -> int:
+def begin_run(session: Session, batch_id: int, *, is_apart: bool = False) -> int:
     """Record that this process begins to work on a batch; give the run's id."""
     run = BatchRunRow(
         batch_id=batch_id,
         state="running",
         host=socket.gethostname(),
         process=os.getpid(),
+        is_apart=is_apart,
         started_at=dt.datetime.now(dt.UTC),
     )
     session.add(run)
@@ -125,32 +126,34 @@ def begin_run(session: Session, batch_id: int) -> int:
 
 
 def was_cut_off(session: Session, batch_id: int) -> bool:
-    """Whether a go at a batch did not get to its end; one that just stopped is put down as lost.
+    """Whether the last go at a batch was stopped, perhaps by one of its planes.
 
-    The caller is the only one to work on the batch.
+    One that just stopped is put down as lost: the caller is the only one to
+    work on the batch. What was extracted apart was not stopped by a plane.
     """
     runs = runs_of_batch(session, batch_id)
     for run in runs:
         if run.state == "running":
             run.state, run.error = "lost", _LOST
-    return any(run.state != "done" for run in runs)
+    return bool(runs) and runs[0].state != "done" and not runs[0].is_apart
 
 
 def close_lost_runs(session: Session, experiment_id: int) -> bool:
-    """Put down as lost all goes at run jobs that just stopped; say whether there were any.
+    """Put down as lost all goes at run jobs that just stopped.
 
-    The caller is the only one to work on the experiment.
+    Returns whether a plane may have stopped one of them. The caller is the
+    only one to work on the experiment.
     """
     batches = select(BatchRow.id).where(
         BatchRow.experiment_id == experiment_id, BatchRow.phase == "run"
     )
-    changed = session.execute(
-        update(BatchRunRow)
-        .where(BatchRunRow.batch_id.in_(batches), BatchRunRow.state == "running")
-        .values(state="lost", error=_LOST)
-        .execution_options(synchronize_session=False)
+    query = select(BatchRunRow).where(
+        BatchRunRow.batch_id.in_(batches), BatchRunRow.state == "running"
     )
-    return bool(changed.rowcount)  # type: ignore[attr-defined]  # a cursor result, as of any UPDATE
+    lost = session.scalars(query).all()
+    for run in lost:
+        run.state, run.error = "lost", _LOST
+    return any(not run.is_apart for run in lost)
 
 
 def has_deadly_planes(session: Session, batch_id: int) -> bool:

@@ -244,7 +244,10 @@ class BatchRow(Base):
 
 
 class BatchRunRow(Base):
-    """One go at a batch, by whomever: state, counts, log."""
+    """One go at a batch, by whomever: state, counts, log.
+
+    `is_apart` says that planes were extracted beside the process of the job.
+    """
 
     __tablename__ = "batch_runs"
     __table_args__ = (
@@ -256,6 +259,7 @@ class BatchRunRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     host: Mapped[str]
     process: Mapped[int]
+    is_apart: Mapped[bool] = mapped_column(default=False)
     started_at: Mapped[dt.datetime]
     finished_at: Mapped[dt.datetime | None]
     extracted: Mapped[int] = mapped_column(default=0)
