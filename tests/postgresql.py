@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 
 def server_binary(name: str) -> str | None:
     """Find a program of the PostgreSQL server, which Debian keeps off the PATH."""
@@ -79,8 +81,10 @@ def _wait(port: int) -> None:
     end = time.monotonic() + 60
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
+            # It listens before it is ready.
+            url = f"postgresql://imextract@127.0.0.1:{port}/postgres"
+            psycopg.connect(url, connect_timeout=5).close()
+        except psycopg.OperationalError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.1)
