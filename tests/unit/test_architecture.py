@@ -18,6 +18,9 @@ ONE_IMPORTER = {
     "bioformats": {"imextract/readers/java.py"},
     "h5py": {"imextract/hdf5.py"},
     "hdf5plugin": {"imextract/hdf5.py"},
+    "nd2": {"imextract/readers/nd2.py"},
+    "liffile": {"imextract/readers/lif.py"},
+    "olefile": {"imextract/readers/oib.py"},
 }
 
 
@@ -80,6 +83,15 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     code = (
         "import sys, imextract;"
         "print(*{'numpy', 'sqlalchemy', 'h5py', 'pydantic'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_libraries_of_vendors_formats_are_loaded_when_they_are_used() -> None:
+    code = (
+        "import sys, imextract.readers.registry;"
+        "print(*{'nd2', 'liffile', 'olefile'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
