@@ -214,5 +214,6 @@ def _free_cell(info: SiteInfo, known: Iterable[SiteRow]) -> tuple[int, int]:
 
 
 def _text(name: str) -> str:
-    # Names made from file names may hold bytes that no database takes.
-    return name.encode("utf-8", "replace").decode().replace("\0", "")
+    # Names made from file names may hold bytes that no database takes. They are
+    # written out: in place of each a "?" would make one plate of two.
+    return name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

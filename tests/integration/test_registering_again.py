@@ -56,6 +56,18 @@ def extract(settings: Settings) -> None:
 OLD = ("A01_s1_C_z1_t1", "A01_s3_C_z1_t1", "A01_s1_C_z5_t1", "A01_s3_C_z5_t1")
 
 
+def test_names_that_no_database_takes_stay_apart(tmp_path: Path, settings: Settings) -> None:
+    folder = tmp_path / "folder"
+    for plate, well in (("\udce4", "A01"), ("\udcf6", "A02")):
+        (folder / plate).mkdir(parents=True)
+        write_tiff(tmp_path / "image.tif", noise(6, 8))
+        (tmp_path / "image.tif").rename(folder / plate / f"{well}_s1_C_z1_t1.tif")
+    for _ in range(2):
+        register(folder, settings, pattern=f"^(?P<p>[^/]+)/{PATTERN}", plate=None)
+        found = find_planes(Database(settings.database_url), 1)
+        assert [plane.plate for plane in found] == ["\\udce4", "\\udcf6"]
+
+
 @pytest.mark.parametrize(
     ("new", "expected"),
     [
