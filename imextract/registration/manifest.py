@@ -7,11 +7,12 @@ to the database.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from imextract.planes import PlaneRef
 
 __all__ = [
+    "Acquisition",
     "ChannelInfo",
     "DataSet",
     "Manifest",
@@ -21,6 +22,9 @@ __all__ = [
     "SiteKey",
     "SourceFile",
 ]
+
+Acquisition: TypeAlias = tuple[str, str]
+"""Names of a plate and of an acquisition of it."""
 
 
 @dataclass(frozen=True, slots=True)

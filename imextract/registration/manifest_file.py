@@ -6,7 +6,7 @@ the folder tells.
 """
 
 import csv
-import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,9 @@ from imextract.errors import RegistrationError
 from imextract.planes import PlaneRef
 from imextract.registration.channels import add_channels
 from imextract.registration.manifest import (
+    Acquisition,
     ChannelInfo,
+    DataSet,
     Manifest,
     ManifestRow,
     Problem,
@@ -23,25 +25,19 @@ from imextract.registration.manifest import (
     SiteInfo,
     SiteKey,
 )
+from imextract.registration.manifest_line import (
+    CHANNEL,
+    COLUMNS,
+    FACTS,
+    PLANE,
+    LineError,
+    index,
+    measure,
+    read_line,
+)
 
 __all__ = ["correct_manifest", "write_manifest_file"]
 
-_SITE = ("plate", "well", "site", "site_y", "site_x")
-_PLANE = ("acquisition", "cycle", "channel", "tpoint", "zplane")
-_SOURCE = ("state", "source_file", "series", "plane", "height", "width", "dtype")
-_FACTS = (
-    "pixel_size_x_um",
-    "pixel_size_y_um",
-    "pixel_size_z_um",
-    "stage_x_um",
-    "stage_y_um",
-    "stage_z_um",
-    "time_stamp_s",
-    "exposure_ms",
-)
-_CHANNEL = ("excitation_nm", "emission_nm")
-_COLUMNS = (*_SITE, *_PLANE, *_SOURCE, *_FACTS, *_CHANNEL)
-_LARGEST_INDEX = 2**31 - 1
 _MOST_NAMED = 20
 
 # Names of files may hold bytes that are no UTF-8: they go through as they are.
@@ -59,7 +55,7 @@ def write_manifest_file(manifest: Manifest, path: Path) -> None:
     try:
         with path.open("x", **_ENCODING) as stream:  # type: ignore[call-overload]  # as text
             writer = csv.writer(stream)
-            writer.writerow(_COLUMNS)
+            writer.writerow(COLUMNS)
             writer.writerows(_written(manifest, row) for row in manifest.rows())
     except OSError as error:
         raise RegistrationError(
@@ -71,11 +67,11 @@ def _written(manifest: Manifest, row: ManifestRow) -> list[object]:
     site, channel = manifest.sites[row.site], manifest.channels[row.channel]
     ref = row.ref
     values: list[object] = [row.site.plate, row.site.well, row.site.site, site.y, site.x]
-    values += [getattr(row, name) for name in _PLANE]
+    values += [getattr(row, name) for name in PLANE]
     values += ["absent" if ref is None else "planned", row.source_file or ""]
     values += [None, None] if ref is None else [ref.series, ref.plane]
     values += [row.height, row.width, row.dtype]
-    values += [getattr(row, name) for name in _FACTS]
+    values += [getattr(row, name) for name in FACTS]
     return [*values, channel.excitation_nm, channel.emission_nm]
 
 
@@ -112,17 +108,13 @@ def correct_manifest(manifest: Manifest, path: Path) -> None:
 
 def _check_columns(path: Path, names: Iterable[str]) -> None:
     given = list(names)
-    unknown = [name for name in given if name not in _COLUMNS]
-    missing = [name for name in _COLUMNS if name not in given]
+    unknown = [name for name in given if name not in COLUMNS]
+    missing = [name for name in COLUMNS if name not in given]
     if unknown or missing:
         problem = f"unknown column {unknown[0]!r}" if unknown else f"no column {missing[0]!r}"
         raise RegistrationError(
-            f"{path}: line 1: {problem}; expected the columns {', '.join(_COLUMNS)}"
+            f"{path}: line 1: {problem}; expected the columns {', '.join(COLUMNS)}"
         )
-
-
-class _ValueError(ValueError):
-    """What is wrong with a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,43 +135,68 @@ class _Corrected:
         self._sites: dict[SiteKey, SiteInfo] = {}
         self._channels: dict[str, ChannelInfo] = {}
         self._used: set[tuple[str, PlaneRef]] = set()
+        self._became: defaultdict[Acquisition, set[Acquisition]] = defaultdict(set)
         self._errors: list[str] = []
+        self._own_names = _names(manifest.rows())
 
     def add(self, line: int, values: Mapping[str, str]) -> None:
         """Take a line, or note what is wrong with it."""
         try:
-            self._add(_read(values), values)
-        except _ValueError as error:
+            self._add(read_line(values), values)
+        except LineError as error:
             self._errors.append(f"line {line}: {error}")
 
     def _add(self, row: ManifestRow, values: Mapping[str, str]) -> None:
+        self._check_names(row)
         if row.source is not None:
-            self._check_source(row, *row.source)
+            before = self._check_source(row, *row.source)
             self._used.add(row.source)
-        y, x = _index(values, "site_y"), _index(values, "site_x")
+            self._became[before].add(_acquisition(row))
+        self._place(row, values)
+        channel = ChannelInfo(row.channel, *(measure(values, name) for name in CHANNEL))
+        add_channels(self._channels, [channel])
+        self._check_wavelengths(channel)
+        self._rows.append(row)
+
+    def _place(self, row: ManifestRow, values: Mapping[str, str]) -> None:
+        y, x = index(values, "site_y"), index(values, "site_x")
         site = SiteInfo(y, x, row.height, row.width, self._site_name(row.site))
         before = self._sites.setdefault(row.site, site)
         if (before.y, before.x) != (y, x):
-            raise _ValueError(
+            raise LineError(
                 f"site_y {y}, site_x {x}: other rows of well {row.site.well}, site "
                 f"{row.site.site} tell {before.y}, {before.x}"
             )
-        channel = ChannelInfo(row.channel, *(_measure(values, name) for name in _CHANNEL))
-        add_channels(self._channels, [channel])
-        self._rows.append(row)
 
-    def _check_source(self, row: ManifestRow, file: str, ref: PlaneRef) -> None:
+    def _check_names(self, row: ManifestRow) -> None:
+        """Refuse names of another coding; those made from file names may be of any."""
+        for name in _names([row]) - self._own_names:
+            if not name.isascii() and any("\udc80" <= letter <= "\udcff" for letter in name):
+                raise LineError(f"the name {name!r} is no UTF-8: save the file as CSV UTF-8")
+
+    def _check_wavelengths(self, channel: ChannelInfo) -> None:
+        known = self._channels[channel.name]
+        for name in CHANNEL:
+            own, before = getattr(channel, name), getattr(known, name)
+            if own not in (None, before):
+                raise LineError(
+                    f"{name} is {own}: other rows of channel {channel.name} tell {before}"
+                )
+
+    def _check_source(self, row: ManifestRow, file: str, ref: PlaneRef) -> Acquisition:
+        """Give the acquisition that the plane is of, as the folder tells it."""
         found = self._found.get((file, ref))
         if found is None:
-            raise _ValueError(
+            raise LineError(
                 f"the folder has no plane {ref.plane} of series {ref.series} in {file!r}"
             )
         if row.source in self._used:
-            raise _ValueError(f"this plane of {file!r} was in a line before")
+            raise LineError(f"this plane of {file!r} was in a line before")
         if _shape(found) != _shape(row):
-            raise _ValueError(
+            raise LineError(
                 f"height, width and dtype are {_shape(row)}, but {file!r} has {_shape(found)}"
             )
+        return _acquisition(found)
 
     def _site_name(self, key: SiteKey) -> str | None:
         known = self._manifest.sites.get(key)
@@ -202,69 +219,34 @@ class _Corrected:
         manifest.problems.extend(named)
         manifest.row_groups = [_Held(self._rows)]
         manifest.sites, manifest.channels = self._sites, self._channels
-        acquisitions = {(row.site.plate, row.acquisition) for row in self._rows}
-        manifest.metadata_sets = [
-            (*acquisition, data_set)
-            for data_set in {one.entry.path: one for _, _, one in manifest.metadata_sets}.values()
-            for acquisition in sorted(acquisitions)
-        ]
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give what is known of an acquisition to those that its planes are of now."""
+        manifest = self._manifest
+        metadata: dict[tuple[Acquisition, str], DataSet] = {}
+        types: defaultdict[Acquisition, set[str]] = defaultdict(set)
+        objectives: dict[Acquisition, str] = {}
+        for plate, name, data_set in manifest.metadata_sets:
+            for now in sorted(self._became[plate, name]):
+                metadata[now, data_set.entry.path] = data_set
+        for before, objective in manifest.objectives.items():
+            objectives.update(dict.fromkeys(self._became[before], objective))
+        for before, after in self._became.items():
+            for now in after:
+                types[now].add(manifest.type_of(*before))
+        manifest.metadata_sets = [(*now, data_set) for (now, _), data_set in metadata.items()]
+        manifest.objectives = objectives
+        manifest.own_types = {now: " + ".join(sorted(names)) for now, names in types.items()}
+
+
+def _acquisition(row: ManifestRow) -> Acquisition:
+    return row.site.plate, row.acquisition
+
+
+def _names(rows: Iterable[ManifestRow]) -> set[str]:
+    return {name for row in rows for name in (row.site.plate, row.acquisition, row.channel)}
 
 
 def _shape(row: ManifestRow) -> str:
     return f"{row.height} x {row.width} {row.dtype}"
-
-
-def _read(values: Mapping[str, str]) -> ManifestRow:
-    if "" in values:
-        raise _ValueError("more values than columns")
-    is_absent = _state(values) == "absent"
-    ref = None if is_absent else PlaneRef(_index(values, "series"), _index(values, "plane"))
-    return ManifestRow(
-        site=SiteKey(_name(values, "plate"), _name(values, "well"), _index(values, "site")),
-        acquisition=_name(values, "acquisition"),
-        cycle=_index(values, "cycle"),
-        channel=_name(values, "channel"),
-        tpoint=_index(values, "tpoint"),
-        zplane=_index(values, "zplane"),
-        source_file=None if is_absent else values["source_file"],
-        ref=ref,
-        height=_index(values, "height"),
-        width=_index(values, "width"),
-        dtype=_name(values, "dtype"),
-        **{name: _measure(values, name) for name in _FACTS},
-    )
-
-
-def _state(values: Mapping[str, str]) -> str:
-    state, file = values["state"], values["source_file"]
-    if state not in ("planned", "absent"):
-        raise _ValueError(f"state is {state!r}: expected planned or absent")
-    if (state == "absent") == bool(file):
-        raise _ValueError(f"state is {state}, but source_file is {file!r}")
-    return state
-
-
-def _name(values: Mapping[str, str], column: str) -> str:
-    if not values[column]:
-        raise _ValueError(f"{column} is empty")
-    return values[column]
-
-
-def _index(values: Mapping[str, str], column: str) -> int:
-    text = values[column]
-    if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > _LARGEST_INDEX:
-        raise _ValueError(f"{column} is {text!r}: expected a number from 0 to {_LARGEST_INDEX}")
-    return int(text)
-
-
-def _measure(values: Mapping[str, str], column: str) -> float | None:
-    text = values[column]
-    if not text:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise _ValueError(f"{column} is {text!r}: expected a number or nothing")
-    return number

@@ -4,16 +4,18 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 from imextract.registration.channels import add_channels
-from imextract.registration.manifest import Manifest, ManifestRow, Problem, RowGroup
+from imextract.registration.manifest import (
+    Acquisition,
+    Manifest,
+    ManifestRow,
+    Problem,
+    RowGroup,
+)
 from imextract.registration.plate_twice import plate_in_two_folders
 
 __all__ = ["merge_manifests"]
-
-Acquisition: TypeAlias = tuple[str, str]
-"""Names of a plate and of an acquisition of it."""
 
 # Types that give images without a plate the name of the registered folder.
 _NAMELESS = frozenset({"bioformats", "ometiff"})

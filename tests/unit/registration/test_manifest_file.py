@@ -34,7 +34,7 @@ def lines(path: Path) -> list[dict[str, str]]:
 
 
 def rewrite(path: Path, rows: list[dict[str, str]]) -> None:
-    with path.open("w", newline="") as stream:
+    with path.open("w", newline="", errors="surrogateescape") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -100,6 +100,7 @@ def test_what_is_corrected_is_taken(made: Manifest, file: Path) -> None:
         ("state", "extracted", "expected planned or absent"),
         ("stage_x_um", "nan", "expected a number or nothing"),
         ("site_y", "5", "other rows of well"),
+        ("plate", "Pl\udce4tte", "is no UTF-8"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(
@@ -112,6 +113,43 @@ def test_what_is_wrong_is_named_with_its_line(
     (text,) = errors(made)
     assert text.startswith("line 9: ")
     assert problem in text
+
+
+def test_a_channel_has_one_wavelength(made: Manifest, file: Path) -> None:
+    found = lines(file)
+    next(line for line in found if line["emission_nm"])["emission_nm"] = "600"
+    rewrite(file, found)
+    correct_manifest(made, file)
+    assert "emission_nm is 525.0: other rows of channel C1 tell 600.0" in errors(made)[0]
+
+
+@pytest.mark.parametrize(("column", "value"), [("dtype", "uint17"), ("height", "0")])
+def test_an_absent_plane_has_pixels_that_could_be(
+    made: Manifest, file: Path, column: str, value: str
+) -> None:
+    found = lines(file)
+    next(line for line in found if line["state"] == "absent")[column] = value
+    rewrite(file, found)
+    correct_manifest(made, file)
+    (text,) = errors(made)
+    assert f"{column} is {value!r}" in text or f"{column} is {value}: expected" in text
+
+
+def test_metadata_stay_with_the_planes_they_tell_of(made: Manifest, file: Path) -> None:
+    before = "P", "acquisition_0"
+    known, foreign = made.data_sets[:2]
+    made.metadata_sets = [(*before, known), ("Q", "acquisition_0", foreign)]
+    made.objectives = {before: "20x", ("Q", "acquisition_0"): "63x"}
+    made.own_types = {before: "operetta", ("Q", "acquisition_0"): "scanr"}
+    found = lines(file)
+    for line in found[:8]:
+        line["plate"] = "First"
+    rewrite(file, found)
+    correct_manifest(made, file)
+    now = [("First", "acquisition_0"), before]
+    assert made.metadata_sets == [(*one, known) for one in now]
+    assert made.objectives == dict.fromkeys(now, "20x")
+    assert [made.type_of(*one) for one in now] == ["operetta"] * 2
 
 
 def test_a_plane_in_two_lines_is_an_error(made: Manifest, file: Path) -> None:
