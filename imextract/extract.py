@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from imextract.allocator import keep_memory
 from imextract.apart import ExtractionApart
 from imextract.batches import BatchResult, RunBatch
 from imextract.compression import CompressionName
@@ -75,6 +76,7 @@ def extract_batch(
         If another run took over; what was done is then left to that one.
     """
     started = time.perf_counter()
+    keep_memory()
     tally = Tally()
     with Journal() as journal:
         job = _begin(place.database, batch, lease, assume_clean_state)

@@ -1,5 +1,9 @@
 """What extraction must not do, counted rather than timed."""
 
+import os
+import resource
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -51,6 +55,24 @@ def test_a_plane_is_compressed_through_one_other_array(large_plane: Path) -> Non
     finally:
         tracemalloc.stop()
     assert peak < 9 * MEGABYTE
+
+
+def test_memory_of_a_plane_is_used_again_for_the_next() -> None:
+    code = (
+        "import resource, numpy\n"
+        "from imextract.allocator import keep_memory\n"
+        "keep_memory()\n"
+        "faults = []\n"
+        "for _ in range(10):\n"
+        "    numpy.ones(8 * 2**20, 'u1')\n"
+        "    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
+        "print(faults[-1] - faults[2])\n"
+    )
+    # As Dask starts its workers.
+    environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    pages_of_a_plane = 8 * 2**20 // resource.getpagesize()
+    assert int(done.stdout) < pages_of_a_plane
 
 
 def test_a_job_writes_to_the_ledger_twice(tmp_path: Path) -> None:
