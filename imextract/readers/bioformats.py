@@ -30,9 +30,9 @@ _METADATA_SUFFIXES = {".csv", ".htd", ".ini", ".json", ".log", ".ome", ".txt", "
 # An array of Java has no more elements.
 _MOST_BYTES = 2**31 - 1
 
-# Formats (Bio-Formats 7.3.1) of which, if a file is missing, all planes behind it are
-# told to be others; by the type of ours that reads them right.
-_SHIFTED = {"Olympus ScanR": "scanr"}
+# Formats (Bio-Formats 7.3.1) of which, if a file is missing, planes are told to be
+# others, with the pixels of files that are there; by the type of ours that reads them right.
+_SHIFTED = {"MetaXpress TIFF": "imagexpress", "Olympus ScanR": "scanr"}
 
 
 def inspect_file(path: Path, settings: Settings, folder: Path | None = None) -> Inspection:
@@ -364,8 +364,9 @@ def _refuse_shifted(path: Path, reply: Reply) -> None:
     there = sum(map(os.path.exists, tiffs))
     declared = sum(series["plane_count"] for series in reply["series"])
     if there < declared:
+        got = f"files of {there}" if tiffs else "files that Bio-Formats cannot tell"
         raise SourceFileError(
-            f"{path}: {declared} planes expected, files of {there} got; Bio-Formats takes planes "
+            f"{path}: {declared} planes expected, {got} got; Bio-Formats takes planes "
             f"behind a missing file for others: register with --microscope {ours}"
         )
 

@@ -16,7 +16,7 @@ from imextract.errors import RegistrationError
 from imextract.extractor import ImageExtractor
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.register import RegistrationRequest, register_folder
-from imextract.simulation import PlaneKey, PlateLayout, expected_plane, read_stamp, simulate
+from imextract.simulation import Faults, PlaneKey, PlateLayout, expected_plane, read_stamp, simulate
 
 LAYOUT = PlateLayout(wells=2, sites=2, channels=2, zplanes=1, tpoints=2, height=40, width=56)
 
@@ -142,4 +142,16 @@ def test_a_plate_that_bioformats_shifts_behind_a_missing_file_is_refused(tmp_pat
     plate = BrokenPlate.make(tmp_path / "plate", "scanr")
     request = RegistrationRequest(folder=plate.folder, name="x", microscope="bioformats", check=0)
     with pytest.raises(RegistrationError, match="register with --microscope scanr"):
+        register_folder(request, settings_in(tmp_path))
+
+
+def test_an_imagexpress_plate_of_which_bioformats_finds_no_files_is_refused(
+    tmp_path: Path,
+) -> None:
+    layout = PlateLayout(wells=1, sites=2, channels=2, zplanes=2, height=32, width=48)
+    simulate(tmp_path / "plate", "imagexpress", layout, Faults(absent=2))
+    request = RegistrationRequest(
+        folder=tmp_path / "plate", name="x", microscope="bioformats", check=0
+    )
+    with pytest.raises(RegistrationError, match="register with --microscope imagexpress"):
         register_folder(request, settings_in(tmp_path))
