@@ -31,6 +31,7 @@ from imextract.database.models import (
     SourcePlaneRow,
 )
 from imextract.database.parts import Parts
+from imextract.database.site_places import SitePlaces
 from imextract.database.written import Written
 from imextract.errors import RegistrationError
 from imextract.planes import PlaneRef
@@ -168,6 +169,7 @@ class _Writer:
         self._files = DataSetRows(session, self._ids, manifest.folder)
         self._data_sets = {data_set.entry.path: data_set for data_set in manifest.data_sets}
         self._known = KnownAcquisitions(session, self._parts, projects=projects)
+        self._places = SitePlaces(session, manifest)
         self._shifts: dict[tuple[int, int], int] = {}
 
     def write(self) -> None:
@@ -182,6 +184,7 @@ class _Writer:
             self._write(chunk)
         self._write_metadata()
         self._manifest.problems.extend(self._parts.problems)
+        self._manifest.problems.extend(self._places.problems())
         self._manifest.problems.extend(self._known.problems())
         self._manifest.problems.extend(self._files.problems())
         self._written.changed_files = self._files.changed
@@ -229,9 +232,12 @@ class _Writer:
             tpoint = row.tpoint + self._shift(acquisition_id, cycle_id)
         else:
             site, tpoint, zplane = self._known.place(acquisition_id, row)
+        site_id = parts.site(site, row.site)
+        if acquisition_id in parts.new_acquisitions:
+            self._places.compare(row, acquisition_id, site_id)
         return {
             "acquisition_id": acquisition_id,
-            "site_id": parts.site(site, row.site),
+            "site_id": site_id,
             "cycle_id": cycle_id,
             "channel_id": parts.channel(row.channel),
             "tpoint": tpoint,

@@ -216,6 +216,45 @@ def test_another_folder_is_a_cycle_if_that_is_said(tmp_path: Path, settings: Set
         register(tmp_path / "two", settings, experiment=1, acquisition="A1")
 
 
+def moved(folder: Path, settings: Settings, stage_x_um: float) -> Path:
+    """Give a manifest of a folder whose sites have a size, and stood elsewhere."""
+    manifest = folder.with_suffix(".csv")
+    register(folder, settings, dry_run=True, manifest=manifest)
+    lines = manifest.read_text().splitlines()
+    # Pixel sizes, stage x and y: 8 pixels of 10 µm are 80 µm.
+    told = f",10,10,,{stage_x_um},0,,,,,"
+    manifest.write_text("\n".join([lines[0], *(f"{line[:-10]}{told}" for line in lines[1:])]))
+    return manifest
+
+
+@pytest.mark.parametrize(("stage_x_um", "is_told"), [(30.0, False), (50.0, True)])
+def test_sites_of_one_number_that_stood_elsewhere_are_told(
+    tmp_path: Path, settings: Settings, stage_x_um: float, is_told: bool
+) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / name, "A01_s1_C_z1_t1", "A01_s1_C_z2_t1")
+    register(tmp_path / "one", settings, manifest=moved(tmp_path / "one", settings, 0.0))
+    manifest = moved(tmp_path / "two", settings, stage_x_um)
+    manifest.write_text(manifest.read_text().replace("acquisition_0", "A2"))
+    result = register(tmp_path / "two", settings, experiment=1, manifest=manifest)
+    expected = "acquisition A2: 1 sites lie elsewhere than those of the same number"
+    assert (expected in texts(result)) is is_told
+
+
+def test_sites_that_are_laid_out_otherwise_in_a_cycle_are_told(
+    tmp_path: Path, settings: Settings
+) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / name, *(f"A01_s{site}_C_z1_t1" for site in range(4)))
+    square = {"layout": "horizontal", "columns": 2}
+    register(tmp_path / "one", settings, **square)
+    add = {"experiment": 1, "acquisition": "A2", "cycle": 1}
+    turned = register(tmp_path / "two", settings, dry_run=True, **add, layout="vertical", rows=2)
+    assert "2 sites lie elsewhere" in texts(turned)
+    assert "site 1, at row 0, column 1 before, row 1, column 0 now" in texts(turned)
+    assert "elsewhere" not in texts(register(tmp_path / "two", settings, **add, **square))
+
+
 @pytest.fixture
 def with_absent(tmp_path: Path, settings: Settings) -> tuple[Path, Path]:
     """A registered plate that lacks a declared plane, and the file that it lacks."""
