@@ -38,12 +38,16 @@ class FlowRun:
     seconds
         From the begin of the first job to the end of collect, as the ledger
         tells: all but starting Python, Prefect and Dask.
+    jobs_s
+        From the begin of the first job to the end of the last: without closing
+        Dask's workers, which comes before collect.
     whole
         The whole program.
     """
 
     planes: int
     seconds: float
+    jobs_s: float
     whole: Measured
 
 
@@ -75,7 +79,9 @@ class Flows:
         command = [sys.executable, "-c", _CODE, given]
         whole = run_measured(command, folder=prefect_stack.CHECKOUT, environment=self._environment)
         summary = json.loads(whole.output.strip().splitlines()[-1])
-        return FlowRun(summary["extracted"], self._seconds(experiment_id), whole)
+        seconds = self._seconds(experiment_id, "run", "collect")
+        jobs_s = self._seconds(experiment_id, "run")
+        return FlowRun(summary["extracted"], seconds, jobs_s, whole)
 
     def check(self, experiment_id: int) -> int:
         """Verify all planes against the ledger and give how many there are."""
@@ -90,10 +96,10 @@ class Flows:
         for plane in find_planes(place.database, experiment_id, PlaneFilter(state="extracted")):
             yield plane.id
 
-    def _seconds(self, experiment_id: int) -> float:
+    def _seconds(self, experiment_id: int, *phases: str) -> float:
         with Workplace.of(self.settings).database.reading() as session:
             starts, ends = [], []
-            for phase in ("run", "collect"):
+            for phase in phases:
                 for batch in current_batches(session, experiment_id, phase):
                     for run in runs_of_batch(session, batch.id):
                         starts.append(run.started_at)
