@@ -265,6 +265,25 @@ def test_intent_is_recorded_before_anything_is_deleted(
     assert collect(experiment).deleted_files == 12
 
 
+def test_when_an_original_goes_the_ledger_has_said_so_before(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched, because what others saw of the ledger is over with the call.
+    experiment.extract()
+    unlink = Path.unlink
+    seen: list[str | None] = []
+
+    def look(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".tif":
+            with experiment.database.reading() as session:
+                seen.append(session.scalar(select(File.state).where(File.path == path.name)))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", look)
+    assert collect(experiment).deleted_files == 12
+    assert seen == ["pending_deletion"] * 12
+
+
 def test_pixels_put_from_elsewhere_hold_the_original(experiment: SmallExperiment) -> None:
     experiment.extract()
     image = next(ChannelImageFile.find(experiment.experiment_id, experiment.settings))
