@@ -1,14 +1,13 @@
 """``imextract N init|run|collect|cleanup|release``: by hand what the flow does."""
 
 import argparse
-import sys
 from dataclasses import asdict
 from typing import Any
 
 from pydantic import ValidationError
 
 from imextract.batches import CollectBatch, ImextractBatchArguments, RunBatch
-from imextract.cli.output import print_json, print_line, rate, usage_error
+from imextract.cli.output import print_error, print_json, print_line, rate, usage_error
 from imextract.errors import ConfigError
 from imextract.extractor import ImageExtractor
 from imextract.records import current_jobs
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         result = extractor.run_job(batch, options.assume_clean_state)
         results.append(asdict(result))
         for failure in result.failures:
-            print(f"failed: {failure}", file=sys.stderr)
+            print_error(f"failed: {failure}")
         if not options.json:
             print_line(
                 f"job {result.job}: {result.extracted} planes extracted, "
@@ -62,7 +61,7 @@ def collect(options: argparse.Namespace) -> int:
         batch = extractor.create_collect_batch(ImextractBatchArguments())
     result = extractor.collect_job_output(batch)
     for line in (*(f"failed: {text}" for text in result.failures), *result.notes):
-        print(line, file=sys.stderr)
+        print_error(line)
     if options.json:
         print_json(asdict(result))
     else:

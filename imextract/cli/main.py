@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from imextract.cli.output import UsageError
+from imextract.cli.output import UsageError, print_error
 from imextract.cli.parsers import experiment_parser, main_parser
 from imextract.errors import ImextractError
 
@@ -52,25 +52,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _call(commands[options.command], options)
     except UsageError as error:
-        print(f"imextract: error: {error}", file=sys.stderr)
+        print_error(f"imextract: error: {error}")
         return 2
     except ImextractError as error:
         if options.verbose >= 2:
             raise
-        print(f"imextract: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print_error(f"imextract: error: {' '.join(str(error).split())}")
         return 1
     except Exception as error:
         # The last fence: users get a line, and with -vv what a developer needs.
         if options.verbose >= 2:
             raise
-        print(
+        print_error(
             f"imextract: internal error: {type(error).__name__}: {' '.join(str(error).split())}; "
-            "please report it with what -vv says",
-            file=sys.stderr,
+            "please report it with what -vv says"
         )
         return 1
     except KeyboardInterrupt:
-        print("imextract: interrupted; run again to go on", file=sys.stderr)
+        print_error("imextract: interrupted; run again to go on")
         return 130
     except BrokenPipeError:
         # Whoever read our output had enough; Python must not complain at exit.

@@ -1,6 +1,7 @@
-"""Tables and JSON on standard output."""
+"""Tables and JSON on standard output, single lines on standard error."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UsageError",
+    "print_error",
     "print_json",
     "print_json_list",
     "print_line",
@@ -20,6 +22,10 @@ __all__ = [
     "rate",
     "usage_error",
 ]
+
+# Names of files may hold what a terminal obeys, and line ends.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 
 
 class UsageError(ConfigError):
@@ -49,13 +55,18 @@ def print_json_list(rows: Iterable[object]) -> None:
 
 
 def print_line(line: str) -> None:
-    """Print a line of text."""
-    sys.stdout.write(_printable(line) + "\n")
+    """Print a line of text, or several."""
+    sys.stdout.write(_printable(_shown(line, _CONTROL_IN_TEXT)) + "\n")
+
+
+def print_error(line: str) -> None:
+    """Print what is wrong on standard error, as one line."""
+    sys.stderr.write(_shown(line, _CONTROL) + "\n")
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows in aligned columns."""
-    texts = [["" if cell is None else _printable(str(cell)) for cell in row] for row in rows]
+    texts = [["" if cell is None else _cell(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
     for row in [headers, *texts]:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -71,6 +82,14 @@ def _plain(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _cell(text: str) -> str:
+    return _printable(_shown(text, _CONTROL))
+
+
+def _shown(text: str, control: re.Pattern[str]) -> str:
+    return control.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def _printable(text: str) -> str:

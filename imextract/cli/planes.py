@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, TypeVar
 
-from imextract.cli.output import print_json, print_json_list, print_line, print_table
+from imextract.cli.output import print_error, print_json, print_json_list, print_line, print_table
 from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes, update_planes
 from imextract.errors import ConfigError
 from imextract.registration.wells import parse_well_name, well_name
@@ -72,7 +72,7 @@ def verify(options: argparse.Namespace) -> int:
         count += 1
         if found.error is not None:
             damaged.append({"id": found.plane.id, "error": found.error})
-            print(f"damaged: {found.error}", file=sys.stderr)
+            print_error(f"damaged: {found.error}")
     if options.json:
         document = {"verified": count, "whole": count - len(damaged), "damaged": damaged}
         print_json(document)

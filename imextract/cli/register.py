@@ -1,14 +1,13 @@
 """``imextract register``: from a folder to a plan of its planes."""
 
 import argparse
-import sys
 from collections import defaultdict
 from dataclasses import asdict
 from typing import Any
 
 from pydantic import ValidationError
 
-from imextract.cli.output import print_json, print_line, print_table, usage_error
+from imextract.cli.output import print_error, print_json, print_line, print_table, usage_error
 from imextract.database.written import Written
 from imextract.registration.manifest import Manifest, ManifestRow
 from imextract.registration.register import (
@@ -71,7 +70,7 @@ def _row(row: ManifestRow) -> dict[str, Any]:
 def _print_problems(result: RegistrationResult) -> None:
     for problem in result.problems:
         file = f"{problem.file}: " if problem.file else ""
-        print(f"{problem.severity}: {file}{problem.text}", file=sys.stderr)
+        print_error(f"{problem.severity}: {file}{problem.text}")
 
 
 class _Extent:
