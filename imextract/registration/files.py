@@ -28,6 +28,8 @@ _MOST_REASONS = 3
 # A person reads some, not a million of the same.
 _MOST_NAMED = 20
 
+_LINKED_REMEDY = "; links are not followed, register the folder that has the files themselves"
+
 
 @dataclass(slots=True)
 class FoundFiles:
@@ -88,7 +90,9 @@ def find_files(folder: Path) -> FoundFiles:
         If the folder is missing, is no folder, cannot be read or is empty.
     """
     found = FoundFiles(_existing_folder(folder))
-    unsorted = {file.path: file for file in _walk(found, "")}
+    links: list[str] = []
+    unsorted = {file.path: file for file in _walk(found, links)}
+    found.problems += _link_problems(found, links)
     found.files = {path: unsorted[path] for path in sorted(unsorted, key=natural_order)}
     if not found.files:
         raise RegistrationError(
@@ -113,7 +117,7 @@ def names_alike(found: FoundFiles) -> list[Problem]:
 def changes_since(found: FoundFiles) -> list[Problem]:
     """Look at the folder once more, and name files that came, grew or went meanwhile."""
     now = FoundFiles(found.folder)
-    seen = {file.path: file for file in _walk(now, "")}
+    seen = {file.path: file for file in _walk(now, [])}
     problems = []
     for path, file in seen.items():
         before = found.files.get(path)
@@ -151,8 +155,9 @@ def _existing_folder(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _walk(found: FoundFiles, below: str) -> Iterator[SourceFile]:
-    pending = [below]
+def _walk(found: FoundFiles, links: list[str]) -> Iterator[SourceFile]:
+    """Give the regular files; note symbolic links, and what can be read by nobody."""
+    pending = [""]
     while pending:
         below = pending.pop()
         try:
@@ -168,7 +173,7 @@ def _walk(found: FoundFiles, below: str) -> Iterator[SourceFile]:
             if _is_ignored(entry.name):
                 continue
             if entry.is_symlink():
-                _note_link(found, path)
+                links.append(path)
             elif entry.is_dir(follow_symlinks=False):
                 pending.append(path)
             else:
@@ -183,15 +188,27 @@ def _is_ignored(name: str) -> bool:
     )
 
 
-def _note_link(found: FoundFiles, path: str) -> None:
+def _link_problems(found: FoundFiles, links: Sequence[str]) -> list[Problem]:
     # What a link within the folder points to is found on its own: following
     # it would register the same file twice, or walk in a circle.
-    target = Path(os.path.realpath(found.folder / path))
-    if not target.is_relative_to(found.folder):
-        text = f"links to {target}, outside the folder: left out; register that folder by itself"
-        found.problems.append(Problem("warning", path, text))
-    elif not target.exists():
-        found.problems.append(Problem("warning", path, "links to nothing: left out"))
+    ordered = sorted(links, key=natural_order)
+    named = [
+        Problem("warning", path, f"{_where_to(found.folder, path)}: left out{_LINKED_REMEDY}")
+        for path in ordered[:_MOST_NAMED]
+    ]
+    if len(ordered) > _MOST_NAMED:
+        text = f"{len(ordered) - _MOST_NAMED} more symbolic links are left out{_LINKED_REMEDY}"
+        named.append(Problem("warning", None, text))
+    return named
+
+
+def _where_to(folder: Path, link: str) -> str:
+    target = Path(os.path.realpath(folder / link))
+    if not target.is_relative_to(folder):
+        return f"links to {target}, outside the folder"
+    if not target.exists():
+        return "links to nothing"
+    return f"links to {target.relative_to(folder)} in the folder"
 
 
 def _regular_file(found: FoundFiles, entry: "os.DirEntry[str]", path: str) -> Iterator[SourceFile]:

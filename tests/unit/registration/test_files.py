@@ -63,7 +63,19 @@ def test_links_within_the_folder_neither_loop_nor_repeat(tmp_path: Path) -> None
     (tmp_path / "sub/again").symlink_to(tmp_path)
     (tmp_path / "b.tif").symlink_to(tmp_path / "sub/a.tif")
     (tmp_path / "self").symlink_to(tmp_path / "self")
-    assert list(find_files(tmp_path).files) == ["sub/a.tif"]
+    found = find_files(tmp_path)
+    assert list(found.files) == ["sub/a.tif"]
+    assert [problem.file for problem in found.problems] == ["b.tif", "self", "sub/again"]
+    assert found.problems[0].text.startswith("links to sub/a.tif in the folder: left out")
+
+
+def test_of_many_links_some_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif")
+    for number in range(25):
+        (tmp_path / f"link{number}.tif").symlink_to("a.tif")
+    *named, rest = find_files(tmp_path).problems
+    assert [problem.file for problem in named] == [f"link{number}.tif" for number in range(20)]
+    assert rest.text.startswith("5 more symbolic links are left out")
 
 
 def test_a_link_to_the_folder_itself_is_followed(tmp_path: Path) -> None:
