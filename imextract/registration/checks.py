@@ -19,6 +19,9 @@ _MOST_NAMED = 20
 
 _ABSENT = "no file"
 
+# What no array is long enough for, no reader opens and no column of PostgreSQL holds.
+_LARGEST_SIDE = 2**31 - 1
+
 
 def check_manifest(manifest: Manifest) -> list[Problem]:
     """Find what forbids registering: planes twice, bad wells, pixels that cannot be stored."""
@@ -71,10 +74,10 @@ def _pixel_problems(row: ManifestRow, series: int) -> Iterator[Problem]:
             f"{', '.join(PIXEL_TYPES)}; move the file out of the folder"
         )
         yield Problem("error", row.source_file, text)
-    if row.height < 1 or row.width < 1:
+    if not 1 <= min(row.height, row.width) <= max(row.height, row.width) <= _LARGEST_SIDE:
         text = (
-            f"series {series} has {row.width} x {row.height} pixels: "
-            "expected at least one; move the file out of the folder"
+            f"series {series} has {row.width} x {row.height} pixels: expected at least one, and "
+            f"at most {_LARGEST_SIDE} on a side; move the file out of the folder"
         )
         yield Problem("error", row.source_file, text)
 

@@ -51,6 +51,13 @@ def test_a_thousand_duplicates_are_counted_not_listed() -> None:
     assert problems[-1].text.startswith(f"{199 - 20} more pairs")
 
 
+@pytest.mark.parametrize("size", [-1, 0, 2**31])
+def test_a_size_that_cannot_be_is_an_error(size: int) -> None:
+    (problem,) = check_manifest(manifest("a.tif", size=size))
+    assert (problem.severity, problem.file) == ("error", "a.tif")
+    assert f"has {size} x 3 pixels" in problem.text
+
+
 @pytest.mark.parametrize("well", ["", "A1", "ZZ99", "a01", "well 3"])
 def test_a_well_name_that_is_none_is_an_error(well: str) -> None:
     (problem,) = check_manifest(manifest("a.tif", well=well))
