@@ -259,7 +259,8 @@ def _note_several_types(manifest: Manifest, manifests: list[Manifest]) -> None:
 def _why_nothing(folder: Path, claims: Sequence[tuple[str, Claim]], problems: list[Problem]) -> str:
     if len(claims) == 1 and problems and problems[-1].file == claims[0][1].entry:
         # The one thing that was tried tells by itself what is wrong.
-        return problems[-1].text
+        entry, text = claims[0][1].entry, problems[-1].text
+        return text if entry in text else f"{folder / entry}: {text}"
     return (
         f"{folder}: nothing in it can be registered{first_reasons(problems)}; "
         "give the folder that the microscope wrote to"

@@ -24,6 +24,7 @@ from imextract.registration.local_names import why_not_local
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteKey
 from imextract.registration.merge import merge_manifests
 from imextract.registration.microscopes import bioformats
+from imextract.registration.microscopes.ometiff_schema import newer_schema
 from imextract.registration.microscopes.ometiff_uuids import OmeUuids
 from imextract.registration.microscopes.protocol import Claim
 from imextract.registration.objectives import objective_names
@@ -107,7 +108,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
             f"{pages.metadata_file!r} ({pages.metadata_uuid or 'no UUID'}), which is missing, so "
             "that nothing tells which plane each page is; copy that file too, or give it its name"
         )
-    problems: list[Problem] = []
+    problems = list(newer_schema(claim.entry, text))
     unusual = _unusual(found, claim, pages, problems)
     if unusual and unusual >= _present(found, claim, pages):
         # Compressed, tiled or coloured in ways that only Bio-Formats is sure to read.

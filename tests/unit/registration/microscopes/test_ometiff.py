@@ -60,6 +60,22 @@ def test_every_plane_of_a_plate_is_what_it_spells(tmp_path: Path) -> None:
     assert (last.time_stamp_s, last.exposure_ms, last.pixel_size_z_um) == (60, 20, 1.5)
 
 
+def test_a_newer_schema_is_named(tmp_path: Path) -> None:
+    entry = write_ometiff_plate(tmp_path, PLATE, Faults())
+    edit(entry, lambda text: text.replace("OME/2016-06", "OME/2031-01"))
+    manifest = manifest_of(tmp_path)
+    assert len(compare(tmp_path, manifest, PLATE)["present"]) == PLATE.plane_count
+    (text,) = warnings(manifest)
+    assert "schema 2031-01" in text
+
+
+def test_the_one_index_that_is_refused_is_named(tmp_path: Path) -> None:
+    entry = write_ometiff_plate(tmp_path, PLATE, Faults())
+    edit(entry, lambda text: text[:-300])
+    with pytest.raises(RegistrationError, match=f"{entry.name}: ometiff: the OME-XML cannot be"):
+        manifest_of(tmp_path)
+
+
 def test_faulty_planes_are_named_and_no_other_is_lost(tmp_path: Path) -> None:
     write_ometiff_plate(tmp_path, PLATE, Faults(absent=3, truncated=1))
     manifest = manifest_of(tmp_path)
