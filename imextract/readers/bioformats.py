@@ -162,6 +162,16 @@ class BioFormatsReader:
             )
         return plane
 
+    def lost_planes(self, series: int) -> list[int]:
+        """Give the planes of a series that are not there, because files of it are missing.
+
+        Nothing is told of a series with damaged files: any plane may be in them.
+        """
+        if not self._proof.lacks_files(series):
+            return []
+        count = self._structure[series].plane_count
+        return [plane for plane in range(count) if self._is_lost(PlaneRef(series, plane))]
+
     def prefetch(self, ref: PlaneRef) -> None:
         """Let Bio-Formats read a plane while this process does other things."""
         if self._prefetched is not None and self._prefetched[0] == ref:
@@ -214,6 +224,13 @@ class BioFormatsReader:
             self._process.slots.release(slot)
             raise
         return _PendingPlane(self._process, slot, reply, series)
+
+    def _is_lost(self, ref: PlaneRef) -> bool:
+        try:
+            plane, _ = self._pending(ref).result()
+        except SourceFileError:
+            return True
+        return bool(self._proof.doubt(ref, plane))
 
     def _discard(self) -> None:
         if self._prefetched is not None:

@@ -74,6 +74,18 @@ class PlaneProof:
         told = "; ".join(list(found.values())[:3])
         return f"a file of its data set is bad: {told}" if told else ""
 
+    def lacks_files(self, series: int) -> bool:
+        """Tell whether files of a series are missing, while those that are there are whole.
+
+        Not told of formats whose files do not tell how many planes they hold,
+        and where one plane is given for another.
+        """
+        if not self._has_tiffs or self._is_lone_tiff or self._gives_others:
+            return False
+        evidence = self._evidence(series)
+        is_damaged = any(map(_is_there, (*self._problems, *evidence.problems)))
+        return not is_damaged and evidence.plane_count < self._plane_count(series)
+
     def doubt(self, ref: PlaneRef, plane: PixelArray) -> str:
         """Say why a plane may be invented; nothing if it is not."""
         problems = self.problems(ref.series)
@@ -178,6 +190,10 @@ class _Evidence:
             self.plane_count += check_tiff(file)
         except SourceFileError as error:
             self.problems[file] = error.message
+
+
+def _is_there(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _any_tiff(files: Sequence[Path]) -> bool:

@@ -93,7 +93,7 @@ def _absence(found: FoundFiles, entry: str, path: str) -> Problem:
         text = f"lies outside {found.folder}, but is part of {entry}; register a common folder"
         return Problem("error", path, text)
     name = path.removeprefix(f"{found.folder}{os.sep}")
-    return Problem("warning", name, f"is missing, but part of {entry}: its planes will fail")
+    return Problem("warning", name, f"is missing, but part of {entry}: its planes cannot be read")
 
 
 def _relative(found: FoundFiles, path: str) -> str | None:

@@ -17,7 +17,8 @@ class ImageRows(RowGroup):
 
     `channels` names its channels in order; its z and t count from
     `first_zplane` and `first_tpoint`. `has_stage_um` tells whether the stage
-    positions of the metadata can be believed.
+    positions of the metadata can be believed. `absent` are planes that are
+    declared, but not there.
     """
 
     site: SiteKey
@@ -31,6 +32,7 @@ class ImageRows(RowGroup):
     has_stage_um: bool = True
     first_zplane: int = 0
     first_tpoint: int = 0
+    absent: frozenset[int] = frozenset()
 
     def rows(self) -> Iterator[ManifestRow]:
         """Give the rows of the series, in the order of its planes."""
@@ -40,6 +42,7 @@ class ImageRows(RowGroup):
 
     def _row(self, ref: PlaneRef, z: int, c: int, t: int) -> ManifestRow:
         facts = self._facts(z, c, t)
+        is_absent = ref.plane in self.absent
         return ManifestRow(
             site=self.site,
             acquisition=self.acquisition,
@@ -47,8 +50,8 @@ class ImageRows(RowGroup):
             channel=self.channels[c],
             tpoint=self.first_tpoint + t,
             zplane=self.first_zplane + z,
-            source_file=self.source_file,
-            ref=ref,
+            source_file=None if is_absent else self.source_file,
+            ref=None if is_absent else ref,
             height=self.structure.size_y,
             width=self.structure.size_x,
             dtype=self.structure.dtype,

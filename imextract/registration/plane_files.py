@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from imextract.config import Settings
 from imextract.errors import ImextractError, RegistrationError, SourceFileError
 from imextract.planes import PlaneRef, SeriesStructure
+from imextract.registration.absences import absence_problems, absent_plane
 from imextract.registration.channels import add_channels
 from imextract.registration.files import FoundFiles
 from imextract.registration.geometry import same_places
@@ -144,7 +145,7 @@ def manifest_of_planes(
             f"{found.folder}: {microscope_type} declares {count} be read"
             f"{_first_texts([*refused, *files.problems])}; copy the whole folder"
         )
-    manifest.problems.extend(_absences(rows, files))
+    manifest.problems.extend(absence_problems(_absences(rows, files)))
     manifest.row_groups.append(rows)
     _add_channels(manifest, channels, rows)
     manifest.sites = rows.sites(site_cells or {}, y_grows_up=y_grows_up)
@@ -475,20 +476,11 @@ def _as_told(
 
 
 def _absences(rows: _PlaneRows, files: _Files) -> Iterator[Problem]:
-    """Name the first absent planes, and count the others."""
-    count = 0
     for plane in rows.absent():
-        count += 1
-        if count > _MOST_NAMED:
-            continue
         state = "its file is bad" if files.is_found(plane.path) else "declared, but not there"
-        text = (
-            f"absent ({state}): plate {plane.plate}, well {plane.well}, site {plane.site}, "
-            f"channel {plane.channel}, tpoint {plane.tpoint}, zplane {plane.zplane}"
+        yield absent_plane(
+            plane.path, state, plane.site_key, plane.channel, plane.tpoint, plane.zplane
         )
-        yield Problem("warning", plane.path, text)
-    if count > _MOST_NAMED:
-        yield Problem("warning", None, f"{count - _MOST_NAMED} more planes are absent")
 
 
 def _add_channels(manifest: Manifest, channels: Sequence[ChannelInfo], rows: _PlaneRows) -> None:

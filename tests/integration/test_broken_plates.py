@@ -138,6 +138,35 @@ def test_good_planes_are_stored_the_others_named_and_nothing_deleted(
     assert in_bytes(plate.folder) == before
 
 
+@pytest.mark.parametrize("microscope", ["incell", "ometiff", "operetta"])
+def test_a_plane_that_is_not_there_is_absent_by_bioformats_too_until_it_is(
+    tmp_path: Path, microscope: str
+) -> None:
+    folder, settings = tmp_path / "plate", settings_in(tmp_path)
+    simulate(folder, microscope, LAYOUT)
+    # Not the first, which may hold the metadata of all.
+    path = sorted(path for path in folder.rglob("*.tif*") if keys_of(path))[3]
+    (lost,), content = keys_of(path), path.read_bytes()
+    path.unlink()
+    request = RegistrationRequest(folder=folder, name="x", microscope="bioformats", check=0)
+
+    registered = register_folder(request, settings)
+
+    assert registered.experiment_id is not None
+    (absent,) = (
+        image.record
+        for image in ChannelImageFile.find(registered.experiment_id, settings)
+        if image.record.state == "absent"
+    )
+    assert (absent.well, absent.site, absent.tpoint) == (lost.well, lost.site, lost.tpoint)
+    assert any(problem.text.startswith("absent") for problem in registered.problems)
+    path.write_bytes(content)
+    written = register_folder(request, settings).written
+    assert written is not None
+    # Before anything is extracted, a data set that changed is planned anew.
+    assert (written.added, written.filled) == (LAYOUT.plane_count - 1, 1)
+
+
 def test_a_plate_that_bioformats_shifts_behind_a_missing_file_is_refused(tmp_path: Path) -> None:
     plate = BrokenPlate.make(tmp_path / "plate", "scanr")
     request = RegistrationRequest(folder=plate.folder, name="x", microscope="bioformats", check=0)

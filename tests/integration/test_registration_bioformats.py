@@ -341,11 +341,11 @@ def test_an_image_that_an_operetta_plate_misses_is_told(shared_data: Path, tmp_p
     shutil.copytree(shared_data / "leukemia-kispi+operetta-compose", tmp_path / "copy")
     (tmp_path / "copy/operetta_plate/Images/r03c03f02p01-ch1sk1fk1fl1.tiff").unlink()
     manifest = build(tmp_path / "copy")
-    # Planned all the same: the run that cannot extract it says so.
-    assert len(list(manifest.rows())) == 2
-    (problem,) = manifest.problems
-    assert problem.file == "operetta_plate/Images/Index.idx.xml"
-    assert "Could not find valid TIFF file for series 1" in problem.text
+    assert [row.source is None for row in manifest.rows()] == [False, True]
+    warning, absence = manifest.problems
+    assert warning.file == "operetta_plate/Images/Index.idx.xml"
+    assert "Could not find valid TIFF file for series 1" in warning.text
+    assert "absent (declared, but not there)" in absence.text
 
 
 def companion_set(folder: Path, images: int) -> None:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 from imextract.config import Settings
 from imextract.errors import RegistrationError, SourceFileError
-from imextract.planes import PIXEL_TYPES, SeriesStructure
+from imextract.planes import PIXEL_TYPES, PlaneRef, SeriesStructure
 from imextract.readers.bioformats import Inspection
 from imextract.readers.tiff import is_tiff
+from imextract.registration.absences import absence_problems, absent_plane
 from imextract.registration.candidates import Candidate
 from imextract.registration.channels import add_channels, image_channels
 from imextract.registration.entries import EntryChooser
 from imextract.registration.files import FoundFiles, first_reasons
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.inspected import read_inspection
+from imextract.registration.lost_planes import lost_planes
 from imextract.registration.manifest import DataSet, Manifest, Problem, SiteKey
 from imextract.registration.microscopes.operetta_orientation import (
     Orientation,
@@ -50,13 +52,15 @@ _STAGE_NOT_UM = frozenset({_OPERETTA})
 class _Opened:
     """A data set and what its metadata say; image i is series i.
 
-    `orientation` is how Bio-Formats turned the positions on the stage.
+    `orientation` is how Bio-Formats turned the positions on the stage; `lost`
+    are planes that are declared, but in none of its files.
     """
 
     data_set: DataSet
     structure: tuple[SeriesStructure, ...]
     ome: Ome
     orientation: Orientation
+    lost: frozenset[PlaneRef]
 
 
 def claim(found: FoundFiles) -> Sequence[Claim]:
@@ -96,7 +100,7 @@ def read(
     manifest.problems.extend(chooser.problems)
     if not candidates:
         raise RegistrationError(_nothing_opened(found, manifest.problems))
-    found_sets = [_opened(found, one, readers[one.entry], manifest) for one in candidates]
+    found_sets = [_opened(found, one, readers[one.entry], manifest, settings) for one in candidates]
     opened = [one for one in found_sets if one is not None]
     if not opened:
         raise RegistrationError(_nothing_opened(found, manifest.problems))
@@ -110,6 +114,7 @@ def read(
     sites: dict[SiteKey, SitePosition] = {}
     for one, place_of in zip(opened, places, strict=True):
         _add_images(manifest, sites, one, place_of, options.cycle)
+    manifest.problems.extend(absence_problems(_absences(manifest)))
     manifest.sites = site_grids(sites)
     manifest.objectives.update(_objectives(opened, places))
     logger.info("%s: %d data sets in %d files", found.folder, len(opened), len(found.files))
@@ -144,7 +149,7 @@ def _nothing_opened(found: FoundFiles, problems: list[Problem]) -> str:
 
 
 def _opened(
-    found: FoundFiles, candidate: Candidate, reader: str, manifest: Manifest
+    found: FoundFiles, candidate: Candidate, reader: str, manifest: Manifest, settings: Settings
 ) -> _Opened | None:
     """Add a data set; None if not one of its images can be stored."""
     inspection = candidate.inspection
@@ -171,7 +176,8 @@ def _opened(
     manifest.data_sets.append(data_set)
     is_turned = inspection.format_name == _OPERETTA
     orientation = read_orientation(found.folder / entry.path) if is_turned else Orientation()
-    return _Opened(data_set, inspection.structure, inspected.ome, orientation)
+    lost = lost_planes(found, candidate, settings) if reader == "bioformats" else frozenset()
+    return _Opened(data_set, inspection.structure, inspected.ome, orientation, lost)
 
 
 def _type_problems(structure: Sequence[SeriesStructure]) -> Iterator[str]:
@@ -220,8 +226,17 @@ def _add_images(
                 structure=structure,
                 image=image,
                 has_stage_um=data_set.format_name not in _STAGE_NOT_UM,
+                absent=frozenset(ref.plane for ref in opened.lost if ref.series == series),
             )
         )
+
+
+def _absences(manifest: Manifest) -> Iterator[Problem]:
+    for row in manifest.rows():
+        if row.source is None:
+            yield absent_plane(
+                None, "declared, but not there", row.site, row.channel, row.tpoint, row.zplane
+            )
 
 
 def _objectives(
