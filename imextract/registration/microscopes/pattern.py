@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imextract.config import Settings
@@ -23,6 +23,7 @@ __all__ = ["claim", "read"]
 logger = logging.getLogger(__name__)
 
 _DEFAULT_CHANNEL = "1"
+_WELL = frozenset({"w", "wr", "wc"})
 _DIMENSIONS = {"z": "zplanes", "c": "channels", "t": "tpoints"}
 
 
@@ -77,17 +78,22 @@ def _match_names(
     names: dict[str, ParsedName] = {}
     refused: dict[str, str] = {}
     unmatched = []
+    lacking: defaultdict[str, list[str]] = defaultdict(list)
     for path in found.files:
         match = pattern.match(path)
         if match is None:
             unmatched.append(path)
             continue
+        for group in pattern.groups:
+            if not match[group]:
+                lacking[group].append(path)
         try:
             names[path] = pattern.parse(match)
         except ValueError as error:
             # One line for each text, not for each of thousands of files.
             refused.setdefault(str(error), path)
     problems.extend(Problem("error", path, text) for text, path in refused.items())
+    problems.extend(_partly_told(lacking, len(names)))
     if not names and not refused:
         groups = ", ".join(GROUPS)
         raise RegistrationError(
@@ -98,6 +104,18 @@ def _match_names(
         text = f"{len(unmatched)} files do not match the pattern: left out, such as {unmatched[0]}"
         problems.append(Problem("warning", None, text))
     return names
+
+
+def _partly_told(lacking: Mapping[str, Sequence[str]], count: int) -> Iterator[Problem]:
+    """Name groups that only some names have: what the others are is anyone's guess."""
+    for group, paths in sorted(lacking.items()):
+        if len(paths) < count:
+            text = (
+                f"{len(paths)} of {count} names, such as this, do not tell group {group} "
+                f"({GROUPS[group]}), which others tell: leave them out by a narrower pattern, or "
+                "correct what a manifest says of them"
+            )
+            yield Problem("error" if group in _WELL else "warning", paths[0], text)
 
 
 def _open_files(

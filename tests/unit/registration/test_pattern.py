@@ -73,6 +73,33 @@ def test_what_the_pattern_leaves_out_has_defaults(tmp_path: Path) -> None:
     assert manifest.channels.keys() == {"1"}
 
 
+@pytest.mark.parametrize(
+    ("lacks", "group", "severity"),
+    [
+        ("_s1_c1_z1", "w", "error"),
+        ("B02_c1_z1", "s", "warning"),
+        ("B02_s1_z1", "c", "warning"),
+        ("B02_s1_c1", "z", "warning"),
+    ],
+)
+def test_a_group_that_only_some_names_have_is_named(
+    tmp_path: Path, lacks: str, group: str, severity: str
+) -> None:
+    for name in ("B02_s2_c2_z2", "B02_s3_c2_z2", lacks):
+        write(tmp_path / f"{name}.tif")
+    pattern = r"^(?P<w>B\d\d)?(_s(?P<s>\d))?(_c(?P<c>\d))?(_z(?P<z>\d))?\.tif"
+    problems = build(tmp_path, pattern).problems
+    (problem,) = [one for one in problems if "do not tell" in one.text]
+    assert (problem.severity, problem.file) == (severity, f"{lacks}.tif")
+    assert problem.text.startswith(f"1 of 3 names, such as this, do not tell group {group} ")
+
+
+def test_a_group_that_no_name_has_is_no_news(tmp_path: Path) -> None:
+    for site in "12":
+        write(tmp_path / f"B02_s{site}.tif")
+    assert build(tmp_path, r"(?P<w>B\d\d)_s(?P<s>\d)(_c(?P<c>\d))?\.tif").problems == []
+
+
 def test_sites_stand_where_their_names_say(tmp_path: Path) -> None:
     for name in ("A01_y1_x1", "A01_y3_x2", "A01_y1_x4"):
         write(tmp_path / f"{name}.tif")
