@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import Select, distinct, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Select, distinct, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from imextract.database.models import (
     AcquisitionRow,
     ChannelImageFileRow,
+    MicroscopeImageFileRow,
     PlateRow,
     SiteRow,
     SourcePlaneRow,
@@ -25,6 +26,7 @@ __all__ = [
     "last_tpoint_elsewhere",
     "planes_by_key",
     "planes_by_source",
+    "shared_files",
     "sites_of_acquisition",
     "sources_of_planes",
 ]
@@ -152,6 +154,30 @@ def acquisitions_of_folder(session: Session, experiment_id: int, folder: str) ->
         .where(PlateRow.experiment_id == experiment_id, AcquisitionRow.folder == folder)
     )
     return session.scalars(query).all()
+
+
+def shared_files(
+    session: Session, acquisition_ids: Collection[int], others: Collection[int]
+) -> Sequence[tuple[str, str, int]]:
+    """Count the images of acquisitions of a folder that others of it have as well.
+
+    Returns
+    -------
+    sequence of (plate, acquisition, number of files)
+        One for each of the others.
+    """
+    own, other = aliased(MicroscopeImageFileRow), aliased(MicroscopeImageFileRow)
+    query = (
+        select(PlateRow.name, AcquisitionRow.name, func.count())
+        .select_from(own)
+        .join(other, other.path == own.path)
+        .join(AcquisitionRow, AcquisitionRow.id == other.acquisition_id)
+        .join(PlateRow, PlateRow.id == AcquisitionRow.plate_id)
+        .where(own.acquisition_id.in_(acquisition_ids), other.acquisition_id.in_(others))
+        .where(own.holds_pixels, other.holds_pixels)
+        .group_by(PlateRow.name, AcquisitionRow.name)
+    )
+    return [(plate, name, count) for plate, name, count in session.execute(query)]
 
 
 def _chunked(

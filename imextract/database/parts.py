@@ -55,6 +55,11 @@ class Parts:
         self._ids: dict[tuple[Any, ...], int] = {}
         self._known_sites: dict[int, dict[int, SiteRow]] = {}
 
+    @property
+    def acquisitions(self) -> frozenset[int]:
+        """Ids of the acquisitions that were asked for and are there."""
+        return frozenset(self._acquisitions.values())
+
     def acquisition(self, plate: str, name: str) -> int:
         """Give the acquisition of a plate; make it where there is none.
 

@@ -21,6 +21,7 @@ from imextract.database.known_planes import (
     last_tpoint_elsewhere,
     planes_by_key,
     planes_by_source,
+    shared_files,
     sources_of_planes,
 )
 from imextract.database.models import (
@@ -189,6 +190,7 @@ class _Writer:
         self._manifest.problems.extend(self._files.problems())
         self._written.changed_files = self._files.changed
         self._note_vanished(known)
+        self._manifest.problems.extend(self._registered_twice(known))
 
     def _learn_what_is_known(self) -> None:
         """Compare the manifest with what is registered, before anything is written."""
@@ -372,6 +374,17 @@ class _Writer:
             if acquisition_id not in self._parts.new_acquisitions:
                 self._files.look_up(acquisition_id, [data_set])
             self._files.add(acquisition_id, [data_set])
+
+    def _registered_twice(self, known: Sequence[int]) -> Iterator[Problem]:
+        """Name acquisitions that have the files of new ones, by the same folder."""
+        others = set(known) - self._parts.acquisitions
+        new = self._parts.new_acquisitions
+        for plate, name, count in shared_files(self._session, new, others):
+            text = (
+                f"{count} files are registered already, as acquisition {name} of plate {plate}: "
+                "their planes are planned once more; leave --acquisition out to add what is new"
+            )
+            yield Problem("warning", None, text)
 
     def _note_vanished(self, acquisition_ids: Sequence[int]) -> None:
         sets = [*self._manifest.data_sets, *(one for _, _, one in self._manifest.metadata_sets)]

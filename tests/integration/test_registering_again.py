@@ -216,6 +216,16 @@ def test_another_folder_is_a_cycle_if_that_is_said(tmp_path: Path, settings: Set
         register(tmp_path / "two", settings, experiment=1, acquisition="A1")
 
 
+def test_files_that_are_registered_already_are_told(tmp_path: Path, settings: Settings) -> None:
+    write(tmp_path / "one", *OLD)
+    assert "already" not in texts(register(tmp_path / "one", settings))
+    again = register(tmp_path / "one", settings, acquisition="A2")
+    assert "4 files are registered already, as acquisition acquisition_0 of plate P" in texts(again)
+    for acquisition in (None, "A2"):
+        again = register(tmp_path / "one", settings, acquisition=acquisition)
+        assert "already" not in texts(again)
+
+
 def moved(folder: Path, settings: Settings, stage_x_um: float) -> Path:
     """Give a manifest of a folder whose sites have a size, and stood elsewhere."""
     manifest = folder.with_suffix(".csv")
