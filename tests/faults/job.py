@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from imextract import write_behind
 from imextract.cli.main import main
 
 
@@ -18,6 +19,7 @@ def work(
     log: Path,
     gate: Connection | None = None,
     user: int | None = None,
+    writers: int | None = None,
 ) -> None:
     """Run commands until one fails, saying to a file what they say.
 
@@ -27,7 +29,11 @@ def work(
         Nothing begins before something comes through here.
     user
         The id of the user who runs them, if not this one.
+    writers
+        How many threads store planes, if not as many as the product has.
     """
+    if writers is not None:
+        write_behind._WRITERS = writers
     os.environ.update(environment)
     with log.open("a") as stream:
         os.dup2(stream.fileno(), 1)

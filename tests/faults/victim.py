@@ -15,6 +15,7 @@ import tifffile
 from sqlalchemy import select
 
 from imextract.batches import ImextractBatchArguments
+from imextract.database.models import AcquisitionRow as Acquisition
 from imextract.database.models import MicroscopeImageFileRow as File
 from imextract.database.planes import PlaneRecord, find_planes, plane_location
 from tests.experiments import SmallExperiment, make_experiment
@@ -42,6 +43,8 @@ class Victim:
         Planes whose pixels were compared with the truth, in all checks so far.
     log
         What the processes said.
+    writers
+        How many threads of a process store planes; None for as many as the product has.
     """
 
     def __init__(
@@ -50,9 +53,11 @@ class Victim:
         sites: int = 3,
         zplanes: int = 2,
         experiment: SmallExperiment | None = None,
+        writers: int | None = None,
     ) -> None:
         self.experiment = experiment or make_experiment(folder, sites, zplanes)
         self.log = folder / "said.txt"
+        self.writers = writers
         self.compared = 0
         self._originals = {path: path.read_bytes() for path in self.experiment.originals()}
         self._pixels = {path: tifffile.imread(path) for path in self._originals}
@@ -62,6 +67,21 @@ class Victim:
     def storage(self) -> Path:
         return Path(self.experiment.settings.storage_url)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a process to the ledger and the storage."""
+        settings = self.experiment.settings
+        return {
+            "IMEXTRACT_DATABASE_URL": settings.database_url,
+            "IMEXTRACT_STORAGE_URL": settings.storage_url,
+        }
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many planes are stored and originals freed, and how many there are of both."""
+        stored, left = len(self.experiment.stored_files()), len(self.experiment.originals())
+        return stored + len(self._originals) - left, 2 * len(self._originals)
+
     def commands(self, *words: str) -> list[list[str]]:
         """Spell commands of the experiment, each given as in ``init --delete``."""
         return [[str(self.experiment.experiment_id), *each.split()] for each in words]
@@ -70,12 +90,7 @@ class Victim:
         self, *words: str, gate: Connection | None = None, user: int | None = None
     ) -> ForkServerProcess:
         """Run commands in a process of their own."""
-        settings = self.experiment.settings
-        environment = {
-            "IMEXTRACT_DATABASE_URL": settings.database_url,
-            "IMEXTRACT_STORAGE_URL": settings.storage_url,
-        }
-        given = (self.commands(*words), environment, self.log, gate, user)
+        given = (self.commands(*words), self.environment, self.log, gate, user, self.writers)
         process = _CONTEXT.Process(target=work, args=given)
         process.start()
         return process
@@ -142,8 +157,10 @@ class Victim:
 
     def _file_states(self) -> dict[Path, str]:
         with self.experiment.database.reading() as session:
-            rows = session.execute(select(File.path, File.state))
-            return {self.experiment.folder / path: state for path, state in rows}
+            rows = session.execute(
+                select(Acquisition.folder, File.path, File.state).join(Acquisition)
+            )
+            return {Path(folder, path): state for folder, path, state in rows}
 
     def _compare(self, stored: Path, source: Path) -> None:
         with h5py.File(stored, "r") as file:
