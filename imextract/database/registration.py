@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NoReturn, TypeAlias
@@ -219,11 +219,18 @@ class _Writer:
         if lacking:
             text = (
                 f"{lacking} z-stacks lack planes, and what is left of a stack is not projected: "
-                "their projections are absent; register without --projection to have their planes"
+                "their projections are absent, and their files are never deleted; register without "
+                "--projection to have their planes"
             )
             self._manifest.problems.append(Problem("warning", None, text))
+            self._hold(stack for stack in gathered.values() if stack.lacks_planes)
         for stack in gathered.values():
             yield stack.projection()
+
+    def _hold(self, stacks: Iterable[_Stack]) -> None:
+        """Keep the files of stacks that are not projected: nobody stores their planes."""
+        for path in {path for stack in stacks for _, (path, _) in stack.sources}:
+            self._data_sets[path] = self._data_sets[path].held()
 
     def _plane(self, row: ManifestRow) -> Values:
         parts = self._parts

@@ -5,9 +5,9 @@ to the database.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from imextract.planes import PlaneRef
 
@@ -68,6 +68,12 @@ class DataSet:
     reader: str
     format_name: str
     metadata_text: str | None = None
+
+    def held(self) -> Self:
+        """Give the same, of which nothing may be deleted: it has planes that nobody stores."""
+        # Deletion frees only what holds pixels.
+        companions = tuple(replace(file, holds_pixels=False) for file in self.companions)
+        return replace(self, entry=replace(self.entry, holds_pixels=False), companions=companions)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -212,14 +212,27 @@ class _Corrected:
         if not any(row.source for row in self._rows):
             text = "tells of no plane that is there; correct the file or register without it"
             named.append(Problem("error", str(path), text))
-        left_out = len(self._found) - len(self._used)
-        if left_out:
-            text = f"{left_out} planes of the folder are not in the manifest: left out"
-            named.append(Problem("warning", str(path), text))
         manifest.problems.extend(named)
+        self._leave_out(path)
         manifest.row_groups = [_Held(self._rows)]
         manifest.sites, manifest.channels = self._sites, self._channels
         self._hand_over()
+
+    def _leave_out(self, path: Path) -> None:
+        """Keep the files of planes that the file leaves out from deletion, and tell of it."""
+        left_out = self._found.keys() - self._used
+        if not left_out:
+            return
+        entries = {entry for entry, _ in left_out}
+        manifest = self._manifest
+        manifest.data_sets = [
+            one.held() if one.entry.path in entries else one for one in manifest.data_sets
+        ]
+        text = (
+            f"{len(left_out)} planes of the folder are not in the manifest: left out; "
+            "files that hold one are never deleted"
+        )
+        manifest.problems.append(Problem("warning", str(path), text))
 
     def _hand_over(self) -> None:
         """Give what is known of an acquisition to those that its planes are of now."""

@@ -267,8 +267,7 @@ class _Files:
                 continue
             data_set = file.data_set(self._found, path)
             if self._is_partly_used(path, file):
-                # Deletion frees only what holds pixels: these would be lost.
-                data_set = replace(data_set, entry=replace(data_set.entry, holds_pixels=False))
+                data_set = data_set.held()
             yield data_set
 
     def _open(self, path: str) -> NumberedFile | None:

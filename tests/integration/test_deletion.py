@@ -2,6 +2,7 @@
 
 import os
 import socket
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,17 @@ from imextract.database.models import MicroscopeImageFileRow as File
 from imextract.database.planes import PlaneRecord, plan_again
 from imextract.errors import ConfigError
 from imextract.planes import PixelArray
+from imextract.registration.register import RegistrationRequest, register_folder
 from imextract.store import FolderStore
 from imextract.stored import load_plane
-from tests.experiments import SHAPE, SmallExperiment, make_experiment, name_of, pixels_of
+from tests.experiments import (
+    SHAPE,
+    SmallExperiment,
+    make_experiment,
+    name_of,
+    pixels_of,
+    settings_in,
+)
 from tests.integration.test_extraction import register_as_is
 
 
@@ -226,6 +235,36 @@ def test_one_changed_source_of_a_projection_keeps_all_of_it(tmp_path: Path) -> N
     os.utime(experiment.folder / name_of(1, 1, 2))
     assert collect(experiment).deleted_files == 9
     assert experiment.originals() == [experiment.folder / name_of(1, 1, z) for z in range(3)]
+
+
+@pytest.mark.parametrize("projection", [None, "max"])
+def test_a_file_with_planes_that_nobody_stores_stays(
+    tmp_path: Path, projection: str | None
+) -> None:
+    """A manifest leaves a plane of a stack out, or says that it is absent."""
+    settings, folder, csv = settings_in(tmp_path), tmp_path / "plate", tmp_path / "planes.csv"
+    for site, zplane in product(range(2), range(2)):
+        pixels = np.stack([pixels_of(site, channel, zplane) for channel in range(2)])
+        folder.mkdir(exist_ok=True)
+        tifffile.imwrite(folder / f"s{site}_z{zplane}.tif", pixels, metadata=None)
+    request = RegistrationRequest(
+        folder=folder, name="stacks", pattern=r"s(?P<s>\d)_z(?P<z>\d)\.tif", check=0, manifest=csv
+    )
+    register_folder(request.model_copy(update={"dry_run": True}), settings)
+    head, *lines = csv.read_text("utf-8").splitlines()
+    kept = [line for line in lines if "s0_z1.tif,0,1," not in line]
+    assert len(kept) == len(lines) - 1
+    gone = [line.replace("planned,s0_z1.tif,0,1", "absent,,,") for line in lines]
+    csv.write_text("\n".join([head, *(gone if projection else kept)]), "utf-8")
+    request = request.model_copy(update={"projection": projection})
+    experiment_id = register_folder(request, settings).experiment_id
+    assert experiment_id is not None
+    experiment = SmallExperiment(experiment_id, settings, folder)
+    experiment.extract()
+    collect(experiment)
+    # What is left of a stack is not projected, so none of it is stored.
+    left = ["s0_z0.tif", "s0_z1.tif"] if projection else ["s0_z1.tif"]
+    assert [path.name for path in experiment.originals()] == left
 
 
 @pytest.mark.parametrize("worth_a_process", [1, 10_000])

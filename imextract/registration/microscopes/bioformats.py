@@ -162,10 +162,6 @@ def _opened(
     # tifffile reads none that is not whole.
     manifest.problems.extend(_damages(found, candidate) if reader != "tifffile" else ())
     entry, companions = candidate.source_files(found)
-    if not all(storable):
-        # Deletion frees only what holds pixels: those that are left out would be lost.
-        entry = replace(entry, holds_pixels=False)
-        companions = tuple(replace(file, holds_pixels=False) for file in companions)
     data_set = DataSet(
         entry=entry,
         companions=companions,
@@ -173,6 +169,8 @@ def _opened(
         format_name=inspection.format_name,
         metadata_text=inspection.ome_xml or None,
     )
+    if not all(storable):
+        data_set = data_set.held()
     manifest.data_sets.append(data_set)
     is_turned = inspection.format_name == _OPERETTA
     orientation = read_orientation(found.folder / entry.path) if is_turned else Orientation()

@@ -79,7 +79,10 @@ def test_what_is_corrected_is_taken(made: Manifest, file: Path) -> None:
     assert {site.y for site in made.sites.values()} == {3}
     assert made.channels["GFP"].emission_nm == 525.0
     assert made.problems[-1] == Problem(
-        "warning", str(file), "8 planes of the folder are not in the manifest: left out"
+        "warning",
+        str(file),
+        "8 planes of the folder are not in the manifest: left out; "
+        "files that hold one are never deleted",
     )
 
 
