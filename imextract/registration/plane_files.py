@@ -137,7 +137,7 @@ def manifest_of_planes(
     for plane in _in_order(_without_repeats(listed, files), channels):
         rows.add(plane, files.structure(plane))
     manifest.data_sets = list(files.data_sets())
-    manifest.problems.extend(files.problems)
+    manifest.problems.extend((*files.problems, *files.repeats()))
     if not rows.has_present:
         refused = [problem for problem in manifest.problems if problem.severity == "error"]
         count = f"{len(rows)} planes, but none of them can" if len(rows) else "no plane that may"
@@ -235,7 +235,9 @@ class _Files:
         self._settings = settings
         self._opened: dict[str, NumberedFile | None] = {}
         self._alike: dict[SeriesStructure, NumberedFile] = {}
-        self._used_pages: Counter[str] = Counter()
+        # Of each file a bit for each page that is a plane.
+        self._used_pages: defaultdict[str, int] = defaultdict(int)
+        self._told_twice: Counter[str] = Counter()
 
     def is_found(self, path: str | None) -> bool:
         return path is not None and path in self._found.files
@@ -257,8 +259,25 @@ class _Files:
             )
             self.problems.append(Problem("warning", plane.path, text))
             return None
-        self._used_pages[plane.path] += 1
+        self._use(plane.path, plane.page)
         return structure
+
+    def _use(self, path: str, page: int) -> None:
+        if self._used_pages[path] >> page & 1:
+            self._told_twice[path] += 1
+        self._used_pages[path] |= 1 << page
+
+    def repeats(self) -> Iterator[Problem]:
+        """Name files that are told to be several planes: of which, their pixels do not say."""
+        for path, count in list(self._told_twice.items())[:_MOST_NAMED]:
+            text = (
+                f"is named {count} times more than it holds planes, for different planes: which "
+                "it is cannot be known; copy the metadata again, or correct the manifest"
+            )
+            yield Problem("error", path, text)
+        if len(self._told_twice) > _MOST_NAMED:
+            text = f"{len(self._told_twice) - _MOST_NAMED} more files are told for several planes"
+            yield Problem("error", None, text)
 
     def data_sets(self) -> Iterator[DataSet]:
         """Give the data sets of all files that hold a plane."""
@@ -304,7 +323,7 @@ class _Files:
 
     def _is_partly_used(self, path: str, file: NumberedFile) -> bool:
         held = sum(structure.plane_count for _, structure in file.images)
-        used = self._used_pages[path]
+        used = self._used_pages[path].bit_count()
         if held > used:
             self._warn(
                 path,

@@ -61,6 +61,14 @@ def test_planes_that_are_declared_but_not_there_are_absent(
     assert len(made.data_sets) == len(listed) - 1
 
 
+def test_a_file_that_is_named_for_two_planes_is_an_error(
+    tmp_path: Path, listed: list[PlaneFile]
+) -> None:
+    first, second, *others = listed
+    made = manifest(tmp_path, [first, replace(second, path=first.path), *others])
+    assert told(made)[first.path].startswith("error: is named 1 times more than it holds planes")
+
+
 @pytest.mark.parametrize("content", [b"", b"no TIFF at all", b"II*\0" + b"\xff" * 40])
 def test_a_file_whose_header_cannot_be_read_makes_its_plane_absent(
     tmp_path: Path, listed: list[PlaneFile], content: bytes
