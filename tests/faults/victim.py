@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -15,6 +15,7 @@ import tifffile
 from sqlalchemy import select
 
 from imextract.batches import ImextractBatchArguments
+from imextract.config import Settings
 from imextract.database.models import AcquisitionRow as Acquisition
 from imextract.database.models import MicroscopeImageFileRow as File
 from imextract.database.planes import PlaneRecord, find_planes, plane_location
@@ -68,15 +69,6 @@ class Victim:
         return Path(self.experiment.settings.storage_url)
 
     @property
-    def environment(self) -> dict[str, str]:
-        """What leads a process to the ledger and the storage."""
-        settings = self.experiment.settings
-        return {
-            "IMEXTRACT_DATABASE_URL": settings.database_url,
-            "IMEXTRACT_STORAGE_URL": settings.storage_url,
-        }
-
-    @property
     def progress(self) -> tuple[int, int]:
         """How many planes are stored and originals freed, and how many there are of both."""
         stored, left = len(self.experiment.stored_files()), len(self.experiment.originals())
@@ -90,10 +82,9 @@ class Victim:
         self, *words: str, gate: Connection | None = None, user: int | None = None
     ) -> ForkServerProcess:
         """Run commands in a process of their own."""
-        given = (self.commands(*words), self.environment, self.log, gate, user, self.writers)
-        process = _CONTEXT.Process(target=work, args=given)
-        process.start()
-        return process
+        commands = self.commands(*words)
+        environment = environment_of(self.experiment.settings)
+        return start_work(commands, environment, self.log, gate, user, self.writers)
 
     def run(self, *words: str, user: int | None = None) -> int:
         """Run commands, wait, and give the exit code of the first that failed."""
@@ -171,6 +162,29 @@ class Victim:
         found = stored.stat()
         written = found.st_ino, found.st_mtime_ns
         assert self._proven.setdefault(plane_id, written) == written, f"{stored} was written again"
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Give what leads a process to the ledger and the storage."""
+    return {
+        "IMEXTRACT_DATABASE_URL": settings.database_url,
+        "IMEXTRACT_STORAGE_URL": settings.storage_url,
+    }
+
+
+def start_work(
+    commands: Sequence[Sequence[str]],
+    environment: dict[str, str],
+    log: Path,
+    gate: Connection | None = None,
+    user: int | None = None,
+    writers: int | None = None,
+) -> ForkServerProcess:
+    """Run commands of the command line, as `work` does, in a process of their own."""
+    given = (commands, environment, log, gate, user, writers)
+    process = _CONTEXT.Process(target=work, args=given)
+    process.start()
+    return process
 
 
 def ended(process: ForkServerProcess) -> int:
