@@ -113,4 +113,4 @@ def _is_far(before: Xy, now: Xy, row: ManifestRow) -> bool:
     if row.pixel_size_x_um is None or row.pixel_size_y_um is None:
         return False
     extent = row.width * row.pixel_size_x_um, row.height * row.pixel_size_y_um
-    return any(abs(a - b) > size / 2 for a, b, size in zip(before, now, extent, strict=True))
+    return any(abs(a - b) > abs(size) / 2 for a, b, size in zip(before, now, extent, strict=True))

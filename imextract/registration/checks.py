@@ -8,6 +8,7 @@ import numpy as np
 
 from imextract.planes import PIXEL_TYPES
 from imextract.registration.completeness import Completeness
+from imextract.registration.fact_check import FactCheck, impossible_wavelengths
 from imextract.registration.manifest import Manifest, ManifestRow, Problem, SiteKey
 from imextract.registration.shape_check import ShapeCheck
 from imextract.registration.wells import is_well_name
@@ -32,10 +33,11 @@ def check_manifest(manifest: Manifest) -> list[Problem]:
     ]
     hashes = array("q")
     seen: tuple[str, int] | None = None
-    shapes, completeness = ShapeCheck(), Completeness()
+    shapes, facts, completeness = ShapeCheck(), FactCheck(), Completeness()
     for row in manifest.rows():
         hashes.append(hash(_key(row)))
         shapes.add(row)
+        facts.add(row)
         completeness.add(row)
         if row.source is None:
             continue
@@ -45,6 +47,8 @@ def check_manifest(manifest: Manifest) -> list[Problem]:
             problems.extend(_pixel_problems(row, ref.series))
     problems.extend(_shared_cells(manifest))
     problems.extend(shapes.problems())
+    problems.extend(facts.problems())
+    problems.extend(impossible_wavelengths(manifest.channels.values()))
     problems.extend(completeness.problems(lambda *own: manifest.type_of(*own) != "bioformats"))
     return problems + _duplicates(manifest, hashes)
 

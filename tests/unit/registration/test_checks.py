@@ -6,7 +6,7 @@ import pytest
 from imextract.planes import PlaneRef, SeriesStructure
 from imextract.registration.checks import check_manifest
 from imextract.registration.images import ImageRows
-from imextract.registration.manifest import Manifest, ManifestRow, SiteInfo, SiteKey
+from imextract.registration.manifest import ChannelInfo, Manifest, ManifestRow, SiteInfo, SiteKey
 from imextract.registration.ome import OmeImage
 from tests.experiments import Rows
 
@@ -56,6 +56,24 @@ def test_a_size_that_cannot_be_is_an_error(size: int) -> None:
     (problem,) = check_manifest(manifest("a.tif", size=size))
     assert (problem.severity, problem.file) == ("error", "a.tif")
     assert f"has {size} x 3 pixels" in problem.text
+
+
+def test_facts_that_cannot_be_are_warnings_of_their_kind() -> None:
+    sound = manifest("a.tif")
+    rows = [
+        replace(row, pixel_size_x_um=-0.5, pixel_size_z_um=0.0, exposure_ms=-1.0)
+        for row in sound.rows()
+    ]
+    sound.row_groups = [Rows(rows)]
+    sound.channels = {"a": ChannelInfo("a", 488.0, -5.0)}
+    problems = check_manifest(sound)
+    assert {problem.severity for problem in problems} == {"warning"}
+    assert [problem.text.split(", ")[0] for problem in problems] == [
+        "the metadata tell pixel_size_x_um -0.5 of 6 planes",
+        "the metadata tell pixel_size_z_um 0.0 of 6 planes",
+        "the metadata tell exposure_ms -1.0 of 6 planes",
+        "the metadata tell emission_nm -5.0 of channel a",
+    ]
 
 
 @pytest.mark.parametrize("well", ["", "A1", "ZZ99", "a01", "well 3"])
