@@ -1,6 +1,7 @@
 """Where the sites of a well lie: stage positions to a grid."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +20,10 @@ _ROWS_AT_ONCE = 256
 _WIDEST_GRID = 1000
 # A camera is turned against the stage by a few degrees; more is another axis.
 _MOST_TURNED = np.deg2rad(20)
+_SAME_ANGLE = np.deg2rad(1)
+_MOST_ANGLES = 4
+# Points within this fraction of the tolerance of a grid make no other one likelier.
+_CLOSE = 0.25
 
 
 def grid_positions(
@@ -50,12 +55,13 @@ def grid_positions(
     tolerance = _TOLERANCE * float(np.median(distances))
     if not tolerance > 0:
         return row
-    straight, is_regular = _cells(points, tolerance)
-    turned, is_turned = _cells(_turned_back(points, neighbours), tolerance)
-    # A grid that is seen at a slant seems to have more lines than it has.
-    if is_turned and not (is_regular and _area(straight) <= _area(turned)):
-        return turned
-    return straight if len(set(straight)) == len(straight) else row
+    straight = _fit(points, tolerance)
+    fits = [
+        straight,
+        *(_fit(_turned(points, angle), tolerance) for angle in _angles(points, neighbours)),
+    ]
+    best = min((fit for fit in fits if fit.is_regular), key=_Fit.merit, default=straight)
+    return best.cells if len(set(best.cells)) == len(best.cells) else row
 
 
 def same_places(positions: Sequence[tuple[float, float] | None]) -> tuple[int, int] | None:
@@ -95,32 +101,61 @@ def _nearest(points: Points) -> tuple[Points, NDArray[np.intp]]:
     return distances, neighbours
 
 
-def _turned_back(points: Points, neighbours: NDArray[np.intp]) -> Points:
-    """Turn points so that the lines to their neighbours run along the axes."""
+def _angles(points: Points, neighbours: NDArray[np.intp]) -> list[float]:
+    """Give the angles at which lines of sites may run: those of the steps between neighbours.
+
+    Where there are gaps, some of them are diagonals.
+    """
     steps = points[neighbours] - points
     # Four times the angle: lines in all four directions along the axes are alike.
-    angle = np.angle(np.exp(4j * np.arctan2(steps[:, 1], steps[:, 0])).mean()) / 4
-    if abs(angle) > _MOST_TURNED:
-        return points
+    directions = np.exp(4j * np.arctan2(steps[:, 1], steps[:, 0]))
+    folded = np.sort(np.angle(directions) / 4)
+    groups = np.split(folded, np.flatnonzero(np.diff(folded) > _SAME_ANGLE) + 1)
+    groups.sort(key=len, reverse=True)
+    angles = [float(np.angle(directions.mean()) / 4)]
+    angles += [float(np.median(group)) for group in groups[:_MOST_ANGLES]]
+    return [angle for angle in angles if abs(angle) <= _MOST_TURNED]
+
+
+def _turned(points: Points, angle: float) -> Points:
+    """Turn points so that lines at an angle run along the axes."""
     cosine, sine = np.cos(angle), np.sin(angle)
     turned: Points = points @ np.array([[cosine, -sine], [sine, cosine]])
     return turned
 
 
-def _cells(points: Points, tolerance: float) -> tuple[list[tuple[int, int]], bool]:
-    """Give the cells of points, and whether they lie on a regular grid, one in each."""
-    x, x_is_regular = _axis_indices(points[:, 0], tolerance)
-    y, y_is_regular = _axis_indices(points[:, 1], tolerance)
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Points in cells of a grid; `is_regular` if it is one, with one point in each cell."""
+
+    cells: list[tuple[int, int]]
+    is_regular: bool
+    is_close: bool
+
+    def merit(self) -> tuple[bool, int]:
+        """Sort key: the best comes first.
+
+        Of grids that all points lie close to, the one with the fewest cells: one that
+        is seen at a slant seems to have more lines than it has.
+        """
+        height, width = (max(axis) + 1 for axis in zip(*self.cells, strict=True))
+        return not self.is_close, height * width
+
+
+def _fit(points: Points, tolerance: float) -> _Fit:
+    x, x_error = _axis_indices(points[:, 0], tolerance)
+    y, y_error = _axis_indices(points[:, 1], tolerance)
     cells = list(zip(y, x, strict=True))
-    return cells, x_is_regular and y_is_regular and len(set(cells)) == len(cells)
+    error = max(x_error, y_error)
+    is_regular = error <= tolerance and len(set(cells)) == len(cells)
+    return _Fit(cells, is_regular, error <= _CLOSE * tolerance)
 
 
-def _area(cells: Sequence[tuple[int, int]]) -> int:
-    return (max(y for y, _ in cells) + 1) * (max(x for _, x in cells) + 1)
+def _axis_indices(values: Points, tolerance: float) -> tuple[list[int], float]:
+    """Give the zero-based number of the line that each value lies on, and how far off it is.
 
-
-def _axis_indices(values: Points, tolerance: float) -> tuple[list[int], bool]:
-    """Give the zero-based number of the line that each value lies on; whether these are regular."""
+    Infinitely far where the lines are not regular.
+    """
     order = np.argsort(values, kind="stable")
     is_next_line = np.diff(values[order]) > tolerance
     line_of_sorted = np.concatenate(([0], np.cumsum(is_next_line)))
@@ -129,23 +164,24 @@ def _axis_indices(values: Points, tolerance: float) -> tuple[list[int], bool]:
     count = np.bincount(line)
     centres = np.bincount(line, weights=values) / count
     spread = float(np.abs(values - centres[line]).max())
-    lines, is_regular = _lattice(centres, tolerance)
-    return [int(index) for index in lines[line]], is_regular and spread <= tolerance
+    lines, error = _lattice(centres, tolerance)
+    return [int(index) for index in lines[line]], max(spread, error)
 
 
-def _lattice(centres: Points, tolerance: float) -> tuple[Points, bool]:
-    """Count lines by their distance where it is regular, else by their order."""
+def _lattice(centres: Points, tolerance: float) -> tuple[Points, float]:
+    """Count lines by their distance where it is regular, else by their order; how far off it is."""
     ranks = np.arange(len(centres), dtype=np.float64)
     if len(centres) < 2:
-        return ranks, True
+        return ranks, 0.0
     pitch = _pitch(centres, tolerance)
     lines: Points = np.round((centres - centres[0]) / pitch)
+    error = float(np.abs((centres - centres[0]) - lines * pitch).max())
     is_regular = (
-        np.abs((centres - centres[0]) - lines * pitch).max() <= tolerance
+        error <= tolerance
         and lines.max() <= _WIDEST_GRID
         and len(set(lines.tolist())) == len(lines)
     )
-    return (lines, True) if is_regular else (ranks, False)
+    return (lines, error) if is_regular else (ranks, np.inf)
 
 
 def _pitch(centres: Points, tolerance: float) -> float:

@@ -38,6 +38,23 @@ def test_gaps_in_the_grid_stay_gaps() -> None:
     assert grid_positions([positions[i] for i in kept]) == [cells[i] for i in kept]
 
 
+@pytest.mark.parametrize(
+    ("cells", "degrees"),
+    [
+        ([(0, 1), (1, 0), (2, 0)], 0.0),
+        ([(0, 1), (2, 1), (0, 0), (1, 0)], 10.0),
+        ([(1, 0), (1, 5), (0, 1), (1, 1), (1, 3), (0, 4)], -7.0),
+        ([(0, 2), (1, 3), (0, 0), (1, 1), (1, 4)], 15.0),
+    ],
+)
+def test_steps_along_diagonals_do_not_turn_a_grid_with_gaps(
+    cells: list[tuple[int, int]], degrees: float
+) -> None:
+    turn = cmath.exp(1j * math.radians(degrees))
+    places = [complex(300 * x, 600 * y) * turn for y, x in cells]
+    assert grid_positions([(place.real, place.imag) for place in places]) == cells
+
+
 def test_a_stage_that_counts_upwards_is_turned() -> None:
     assert grid_positions([(0, 0), (0, 10), (10, 10)], y_up=True) == [(1, 0), (0, 0), (0, 1)]
 
