@@ -30,6 +30,7 @@ Values: TypeAlias = dict[str, Any]
 _MOST_NAMED = 20
 
 _REPLANNED = "has changed since it was registered: its planes are planned anew"
+_RENEWED = "has changed since it was registered: its text is kept anew"
 _KEPT = (
     "the file, or one that belongs to it, has changed since its planes were extracted; "
     "what was extracted is kept, nothing is planned anew. Register the folder as a new "
@@ -54,6 +55,7 @@ class DataSetRows:
         self._ids = ids
         self._folder = folder
         self._replanned: list[str] = []
+        self._renewed: list[str] = []
         self._kept: list[str] = []
         self._known: defaultdict[int, dict[str, int]] = defaultdict(dict)
 
@@ -106,11 +108,12 @@ class DataSetRows:
     @property
     def changed(self) -> int:
         """How many data sets of those looked up have changed since they were registered."""
-        return len(self._replanned) + len(self._kept)
+        return len(self._replanned) + len(self._renewed) + len(self._kept)
 
     def problems(self) -> Iterator[Problem]:
         """Name the data sets that have changed since they were registered."""
-        for text, paths in ((_REPLANNED, self._replanned), (_KEPT, self._kept)):
+        kinds = (_REPLANNED, self._replanned), (_RENEWED, self._renewed), (_KEPT, self._kept)
+        for text, paths in kinds:
             for path in paths[:_MOST_NAMED]:
                 yield Problem("warning", path, text)
             if len(paths) > _MOST_NAMED:
@@ -166,12 +169,14 @@ class DataSetRows:
         if extracted is not None:
             self._kept.append(entry.path)
             return True
+        has_planes = self._session.scalar(dependent.limit(1)) is not None
         self._session.execute(
             delete(ChannelImageFileRow).where(ChannelImageFileRow.id.in_(dependent))
         )
         self._session.delete(entry)
         self._session.flush()
-        self._replanned.append(entry.path)
+        # Metadata of the microscope are a data set of no plane.
+        (self._replanned if has_planes else self._renewed).append(entry.path)
         return False
 
 

@@ -17,6 +17,9 @@ from imextract.registration.register import (
     RegistrationResult,
     register_folder,
 )
+from imextract.simulation.faults import Faults
+from imextract.simulation.layout import PlateLayout
+from imextract.simulation.operetta import write_operetta_plate
 from tests.support import noise, write_tiff
 
 PATTERN = r"(?P<w>[A-P]\d\d)_s(?P<s>\d+)_(?P<c>\w+)_z(?P<z>\d+)_t(?P<t>\d+)\.tif"
@@ -177,6 +180,19 @@ def test_a_file_that_changed_is_planned_anew_unless_it_was_extracted(
     after = planes(settings)
     assert before.items() <= after.items()
     assert after["A01_s9_C_z1_t1"].state == "planned"
+
+
+def test_metadata_that_changed_are_kept_anew(tmp_path: Path, settings: Settings) -> None:
+    folder = tmp_path / "plate"
+    folder.mkdir()
+    index = write_operetta_plate(folder, PlateLayout(wells=1, sites=1), Faults())
+    of_type = {"pattern": None, "plate": None}
+    register(folder, settings, **of_type)
+    index.write_text(index.read_text("utf-8") + "\n", "utf-8")
+    again = register(folder, settings, **of_type)
+    assert f"{index.name}: has changed since it was registered: its text is kept" in texts(again)
+    assert "planned anew" not in texts(again)
+    assert texts(register(folder, settings, **of_type)) == ""
 
 
 def test_another_reading_of_the_same_files_is_refused(tmp_path: Path, settings: Settings) -> None:
