@@ -22,6 +22,7 @@ from imextract.registration.indexed_images import (
 from imextract.registration.lost_index import lost_index, orphans
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem
 from imextract.registration.microscopes.operetta_index import (
+    HarmonyImage,
     HarmonyIndex,
     is_harmony_index,
     read_index,
@@ -43,7 +44,7 @@ _INDEX_NAMES = ("index.idx.xml", "index.xml", "index.ref.xml")
 _COMPANION_FOLDERS = frozenset({"assaylayout", "ffc_profile", "flatfieldcorrection"})
 # Such as r01c01f01p01-ch1sk1fk1fl1.tiff: no other program names images so.
 _IMAGE_NAME = re.compile(
-    r"r[0-9]{2}c[0-9]{2}f[0-9]+p[0-9]+-ch[0-9]+sk[0-9]+fk[0-9]+fl[0-9]+\.tiff?"
+    r"r([0-9]{2})c([0-9]{2})f([0-9]+)p([0-9]+)-ch([0-9]+)sk[0-9]+fk[0-9]+fl[0-9]+\.tiff?"
 )
 _COLUMBUS = "columbusidx.xml"
 _URL = re.compile(rb"<(?:[A-Za-z]+:)?URL(?:\s[^>]*)?>(?P<name>[^<]*)<")
@@ -83,7 +84,7 @@ def read(found: FoundFiles, claim: Claim, options: ManifestOptions, settings: Se
     named = {joined(claim.root, image.url) for image in index.images}
     tiffs = filter(is_tiff_name, found.files)
     problems.extend(unnamed_problems(claim.entry, tiffs, named))
-    problems.extend(_gaps(claim, index))
+    problems.extend((*_gaps(claim, index), *_name_problems(claim, index)))
     channels = _channels(index)
     manifest = manifest_of_planes(
         found,
@@ -233,6 +234,23 @@ def _plate_problems(claim: Claim, index: HarmonyIndex) -> Iterator[Problem]:
             f"such as row {row}, column {column}; correct PlateRows and PlateColumns"
         )
         yield Problem("error", claim.entry, text)
+
+
+def _name_problems(claim: Claim, index: HarmonyIndex) -> Iterator[Problem]:
+    """Say that images are named as other planes than the index tells."""
+    others = [image.url for image in index.images if _is_named_otherwise(image)]
+    if others:
+        text = (
+            f"{len(others)} images are named as other planes than {claim.entry} tells, such as "
+            "this: the index is believed; look whether they were renamed"
+        )
+        yield Problem("warning", joined(claim.root, others[0]), text)
+
+
+def _is_named_otherwise(image: HarmonyImage) -> bool:
+    match = _IMAGE_NAME.fullmatch(image.url.rpartition("/")[2])
+    told = image.row, image.column, image.field, image.plane, image.channel
+    return match is not None and tuple(map(int, match.groups())) != told
 
 
 def _state_problems(found: FoundFiles, claim: Claim, index: HarmonyIndex) -> Iterator[Problem]:

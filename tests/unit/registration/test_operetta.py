@@ -51,6 +51,14 @@ def test_every_plane_of_a_plate_is_what_its_pixels_say(tmp_path: Path) -> None:
     assert sum("absent" in problem.text for problem in manifest.problems) == 5
 
 
+def test_images_that_are_named_as_other_planes_are_told(small_plate: Path) -> None:
+    swapped = "r02c02f01p01-ch1sk1fk1fl1.tiff", "r02c02f02p01-ch1sk1fk1fl1.tiff"
+    for name, other in (swapped[0], "-"), (swapped[1], swapped[0]), ("-", swapped[1]):
+        _edit(small_plate, f"<URL>{name}</URL>", f"<URL>{other}</URL>")
+    (problem,) = _register(small_plate.parent).problems
+    assert problem.text.startswith("2 images are named as other planes than Index.idx.xml tells")
+
+
 def test_what_the_index_says_is_kept(tmp_path: Path) -> None:
     simulate(tmp_path / "plate", "operetta", LAYOUT)
 
