@@ -21,11 +21,53 @@ def server_binary(name: str) -> str | None:
     return str(versions[0]) if versions else shutil.which(name)
 
 
+class PostgreSql:
+    """A server that may be stopped and started again; its data stay."""
+
+    def __init__(self, folder: Path, user: str | None) -> None:
+        self._folder = folder
+        self._user = user
+        self._port = _free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://imextract@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._server = subprocess.Popen(
+            [str(server_binary("postgres")), "-D", str(self._folder / "data"),
+             "-p", str(self._port),
+             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+             # Nothing here outlives the machine, and databases are made by the dozen.
+             "-c", "fsync=off"],
+            user=self._user, cwd=self._folder,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        _wait(self.url)
+
+    def stop(self) -> None:
+        """Stop it at once, whoever is connected."""
+        if self._server is not None:
+            # "Immediate": it waits for no clients, and flushes nothing.
+            self._server.send_signal(signal.SIGQUIT)
+            self._server.wait(30)
+            self._server = None
+
+
 @contextmanager
 def serving() -> Iterator[str]:
     """Start a server with an empty database and give its URL."""
+    with running() as server:
+        yield server.url
+
+
+@contextmanager
+def running() -> Iterator[PostgreSql]:
+    """Start a server with an empty database."""
     folder = Path(tempfile.mkdtemp(prefix="imextract-postgresql-"))
-    server: subprocess.Popen[bytes] | None = None
+    server: PostgreSql | None = None
     try:
         user = _ordinary_user()
         if user is not None:
@@ -42,21 +84,12 @@ def serving() -> Iterator[str]:
             "-A",
             "trust",
         )
-        port = _free_port()
-        server = subprocess.Popen(
-            [str(server_binary("postgres")), "-D", str(folder / "data"), "-p", str(port),
-             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-             # Nothing here outlives the machine, and databases are made by the dozen.
-             "-c", "fsync=off"],
-            user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        _wait(port)
-        yield f"postgresql://imextract@127.0.0.1:{port}/postgres"
+        server = PostgreSql(folder, user)
+        server.start()
+        yield server
     finally:
         if server is not None:
-            # "Immediate": it waits for no clients, and flushes nothing.
-            server.send_signal(signal.SIGQUIT)
-            server.wait(30)
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -77,12 +110,11 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(port: int) -> None:
+def _wait(url: str) -> None:
     end = time.monotonic() + 60
     while True:
         try:
             # It listens before it is ready.
-            url = f"postgresql://imextract@127.0.0.1:{port}/postgres"
             psycopg.connect(url, connect_timeout=5).close()
         except psycopg.OperationalError:
             if time.monotonic() > end:
