@@ -389,7 +389,7 @@ class _Writer:
         for plate, name, count in shared_files(self._session, new, others):
             text = (
                 f"{count} files are registered already, as acquisition {name} of plate {plate}: "
-                "their planes are planned once more; leave --acquisition out to add what is new"
+                "their planes are planned once more; use those names to add what is new"
             )
             yield Problem("warning", None, text)
 
