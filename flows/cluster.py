@@ -15,9 +15,17 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
 import imextract
+from flows.warm_up import WarmUp
 from imextract.errors import ConfigError
 
-__all__ = ["WorkerSize", "api_for_workers", "connect", "require_workers", "runner_settings"]
+__all__ = [
+    "WorkerSize",
+    "api_for_workers",
+    "connect",
+    "let_workers_go",
+    "require_workers",
+    "runner_settings",
+]
 
 SETTINGS_FOLDER = Path(__file__).parents[1] / "deployments"
 
@@ -75,8 +83,8 @@ def runner_settings(cluster: str, size: WorkerSize) -> dict[str, Any]:
     return {"address": cluster, "client_kwargs": {"name": "imextract", "timeout": "30s"}}
 
 
-def connect(runner: DaskTaskRunner) -> None:
-    """Start the runner's cluster, or find the running one.
+def connect(runner: DaskTaskRunner, experiment_id: int) -> None:
+    """Start the runner's cluster, its workers warmed up, or find the running one.
 
     Raises
     ------
@@ -93,6 +101,21 @@ def connect(runner: DaskTaskRunner) -> None:
             f"cluster={runner.address!r}: no Dask scheduler answers there ({error}); start one "
             "with `dask scheduler`, correct the address, or leave cluster at 'local'"
         ) from error
+    if not runner.address:
+        runner.client.register_plugin(WarmUp(experiment_id))
+
+
+def let_workers_go(runner: DaskTaskRunner) -> None:
+    """Have the workers of a cluster that was started here end, while the flow goes on."""
+    cluster = runner.client.cluster
+    if cluster is None:
+        # A running one, which is not ours.
+        return
+    if runner.adapt_kwargs:
+        # Who keeps their number would start them again.
+        cluster.adapt(minimum=0, maximum=0)
+    else:
+        cluster.scale(0)
 
 
 def require_workers(cluster: object) -> None:

@@ -1,12 +1,13 @@
 """The flow `imextract`: every planned plane of an experiment, extracted and accounted for."""
 
+from contextlib import ExitStack
 from time import perf_counter
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect_dask.task_runners import DaskTaskRunner
 
-from flows.cluster import WorkerSize, api_for_workers, connect, runner_settings
+from flows.cluster import WorkerSize, api_for_workers, connect, let_workers_go, runner_settings
 from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
 from flows.reports import Summary, publish, require_all, show_progress, summarise
 from flows.retry import is_retry
@@ -67,18 +68,23 @@ def imextract(
         compression=compression,
         workers=size.workers,
     )
-    with ImageExtractor(experiment_id).keep(claim(experiment_id, _purpose())) as lease:
+    with (
+        ImageExtractor(experiment_id).keep(claim(experiment_id, _purpose())) as lease,
+        ExitStack() as started,
+    ):
         batches = init(lease, arguments)
         harvest = Harvest(jobs=len(batches))
         if batches:
             settings = runner_settings(cluster, size.at_most(len(batches)))
-            with api_for_workers(), DaskTaskRunner(**settings) as runner:
-                connect(runner)
-                for _ in range(MAX_WAVES):
-                    show_progress(experiment_id, extract_wave(runner, batches, harvest))
-                    batches = ask_ledger(experiment_id, batches)
-                    if not batches:
-                        break
+            started.enter_context(api_for_workers())
+            runner = started.enter_context(DaskTaskRunner(**settings))
+            connect(runner, experiment_id)
+            for _ in range(MAX_WAVES):
+                show_progress(experiment_id, extract_wave(runner, batches, harvest))
+                batches = ask_ledger(experiment_id, batches)
+                if not batches:
+                    break
+            let_workers_go(runner)
         outcome = collect(lease, arguments)
     summary = summarise(harvest, outcome, perf_counter() - start)
     publish(experiment_id, summary, harvest, outcome)

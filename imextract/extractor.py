@@ -16,9 +16,11 @@ from imextract.collect import collect_experiment
 from imextract.config import Settings
 from imextract.database.batches import unfinished_batches
 from imextract.database.experiments import get_experiment
+from imextract.database.files import has_files_read_by
 from imextract.extract import extract_batch
 from imextract.lease import Lease, hold_lease, keep_lease, release_leases, take_lease
 from imextract.plan import plan_collect, plan_runs
+from imextract.readers.bioformats_process import shared_process
 from imextract.workplace import Workplace
 
 __all__ = ["ImageExtractor"]
@@ -131,6 +133,20 @@ class ImageExtractor:
         with self._workplace.database.reading() as session:
             open_ids = unfinished_batches(session, [batch.batch_id for batch in wanted])
         return [batch for batch in wanted if batch.batch_id in open_ids]
+
+    def warm_up(self) -> None:
+        """Start Java in this process, if Bio-Formats reads any file of the experiment.
+
+        Raises
+        ------
+        SourceFileError, ConfigError
+            If Java does not start.
+        LedgerError
+        """
+        with self._workplace.database.reading() as session:
+            is_needed = has_files_read_by(session, self.experiment_id, "bioformats")
+        if is_needed:
+            shared_process(self._workplace.settings).warm_up()
 
     def take(self, purpose: str) -> Lease:
         """Take the lease of the experiment; to be given to `keep` and to other extractors.

@@ -27,6 +27,7 @@ __all__ = [
     "entries_at",
     "entries_of_acquisitions",
     "files_at",
+    "has_files_read_by",
     "has_freed_files",
     "move_files",
     "overlapping_acquisitions",
@@ -189,6 +190,17 @@ def has_freed_files(session: Session, experiment_id: int) -> bool:
         select(File.id)
         .where(File.acquisition_id.in_(acquisition_ids(session, experiment_id)))
         .where(File.state != "present")
+        .limit(1)
+    )
+    return session.scalar(query) is not None
+
+
+def has_files_read_by(session: Session, experiment_id: int, reader: str) -> bool:
+    """Say whether a reader reads any file of the experiment."""
+    query = (
+        select(File.id)
+        .where(File.acquisition_id.in_(acquisition_ids(session, experiment_id)))
+        .where(File.entry_id.is_(None), File.reader == reader)
         .limit(1)
     )
     return session.scalar(query) is not None

@@ -106,12 +106,26 @@ class BioFormatsProcess:
         """Send a request and wait for its answer, as `PendingReply.result`."""
         return PendingReply(self, request, what).result()
 
+    def warm_up(self) -> None:
+        """Start the child, if none is running.
+
+        Raises
+        ------
+        SourceFileError, ConfigError
+            If it does not start.
+        """
+        with self._lock:
+            self._running()
+
     def send(self, request: Request) -> Future[Reply]:
         """Send a request; the child answers in the order of requests."""
         with self._lock:
-            if self._connection is None or not self._connection.is_alive:
-                self._connection = self._start()
-            return self._connection.send(request)
+            return self._running().send(request)
+
+    def _running(self) -> Connection:
+        if self._connection is None or not self._connection.is_alive:
+            self._connection = self._start()
+        return self._connection
 
     def _start(self) -> Connection:
         try:

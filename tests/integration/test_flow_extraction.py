@@ -10,7 +10,9 @@ import numpy as np
 import psutil
 import pytest
 from distributed import LocalCluster
+from prefect_dask.task_runners import DaskTaskRunner
 
+from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
 from tests.deployed import Deployed, pixels_of
 from tests.prefect_server import wait_until
 
@@ -112,6 +114,25 @@ def test_a_run_survives_the_death_of_a_dask_worker(deployed: Deployed) -> None:
     assert killed
     assert done.returncode == 0, done.stdout
     assert len(deployed.planes(experiment, "extracted")) == 32
+
+
+def test_the_workers_go_while_the_flow_accounts_for_the_planes() -> None:
+    settings = runner_settings("local", WorkerSize(2, 1, 700, "01:00:00"))
+    with DaskTaskRunner(**settings) as runner:
+        workers = runner.client.cluster.workers
+        assert len(workers) == 2
+        let_workers_go(runner)
+        wait_until(lambda: not runner.client.scheduler_info()["workers"], "the end of the workers")
+
+
+def test_a_worker_that_cannot_warm_up_works_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMEXTRACT_DATABASE_URL", f"sqlite:///{tmp_path}/none.db")
+    settings = runner_settings("local", WorkerSize(1, 1, 700, "01:00:00"))
+    with DaskTaskRunner(**settings) as runner:
+        connect(runner, 1)
+        assert runner.client.submit(sum, [1, 2]).result() == 3
 
 
 def test_the_workers_of_a_running_scheduler_do_the_work(deployed: Deployed) -> None:

@@ -118,7 +118,7 @@ def test_an_address_without_scheduler_is_named() -> None:
         DaskTaskRunner(**settings) as runner,
         pytest.raises(ConfigError, match=r"tcp://127\.0\.0\.1:9.*no Dask scheduler answers there"),
     ):
-        connect(runner)
+        connect(runner, 1)
 
 
 def job_script(settings: dict[str, Any]) -> str:
