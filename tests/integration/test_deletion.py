@@ -14,17 +14,29 @@ from imextract.batches import CollectResult, ImextractBatchArguments
 from imextract.channel_image_file import ChannelImageFile
 from imextract.database.models import MicroscopeImageFileRow as File
 from imextract.database.planes import PlaneRecord, plan_again
+from imextract.database.registration import write_manifest
+from imextract.database.session import Database
 from imextract.errors import ConfigError
-from imextract.planes import PixelArray
+from imextract.planes import PixelArray, PlaneRef
+from imextract.registration.manifest import (
+    ChannelInfo,
+    DataSet,
+    Manifest,
+    ManifestRow,
+    SiteInfo,
+    SiteKey,
+)
 from imextract.registration.register import RegistrationRequest, register_folder
 from imextract.store import FolderStore
 from imextract.stored import load_plane
 from tests.experiments import (
     SHAPE,
+    Rows,
     SmallExperiment,
     make_experiment,
     name_of,
     pixels_of,
+    seen,
     settings_in,
 )
 from tests.integration.test_extraction import register_as_is
@@ -222,6 +234,72 @@ def test_an_original_that_was_only_touched_on_the_outside_goes(
     assert collect(experiment).deleted_files == 12
 
 
+def test_a_file_that_another_experiment_knows_by_another_name_stays_under_that(
+    tmp_path: Path,
+) -> None:
+    first = make_experiment(tmp_path)
+    (tmp_path / "linked" / "originals").mkdir(parents=True)
+    for path in first.originals():
+        os.link(path, tmp_path / "linked" / "originals" / path.name)
+    second = make_experiment(tmp_path / "linked", settings=first.settings, name="second")
+    first.extract()
+    assert collect(first).deleted_files == 12
+    assert len(second.originals()) == 12
+    assert sum(result.extracted for result in second.extract()) == 12
+    assert collect(second).deleted_files == 12
+
+
+def test_one_failed_plane_of_a_file_of_many_keeps_the_file(tmp_path: Path) -> None:
+    experiment = of_two_stacks(tmp_path)
+    spoil_page(experiment.folder / "A1.tif", 2)
+    register_as_is(experiment, experiment.folder / "A1.tif")
+    experiment.extract()
+    result = collect(experiment)
+    assert (result.extracted, result.failed, result.deleted_files) == (7, 1, 1)
+    assert experiment.originals() == [experiment.folder / "A1.tif"]
+    assert "1 planes are not extracted" in result.notes[0]
+
+
+def of_two_stacks(tmp_path: Path) -> SmallExperiment:
+    """Register two acquisitions, a file of four planes each."""
+    folder = tmp_path / "originals"
+    folder.mkdir()
+    manifest = Manifest(folder, "pattern", channels={"DAPI": ChannelInfo("DAPI")})
+    held = Rows()
+    manifest.row_groups.append(held)
+    key = SiteKey("P1", "A01", 0)
+    manifest.sites[key] = SiteInfo(0, 0, *SHAPE)
+    for number, name in enumerate(("A1", "A2")):
+        path = folder / f"{name}.tif"
+        stack = np.stack([pixels_of(number, 0, zplane) for zplane in range(4)])
+        tifffile.imwrite(path, stack, compression="zlib", photometric="minisblack")
+        manifest.data_sets.append(DataSet(seen(folder, path), (), "tifffile", "TIFF"))
+        held.held += [
+            ManifestRow(
+                key, name, 0, "DAPI", 0, zplane, path.name, PlaneRef(0, zplane), *SHAPE, "uint16"
+            )
+            for zplane in range(4)
+        ]
+    settings = settings_in(tmp_path)
+    database = Database(settings.database_url)
+    database.prepare()
+    with database.transaction() as session:
+        written = write_manifest(
+            session, manifest, name="stacks", experiment_id=None, projects=False
+        )
+    return SmallExperiment(written.experiment_id, settings, folder)
+
+
+def spoil_page(path: Path, number: int) -> None:
+    """Overwrite what a page holds, and nothing else."""
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[number]
+        offset, size = page.dataoffsets[0], page.databytecounts[0]
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(bytes(size))
+
+
 def test_the_sources_of_projections_go_together(tmp_path: Path) -> None:
     experiment = make_experiment(tmp_path, sites=2, zplanes=3, projects=True)
     experiment.extract()
@@ -310,17 +388,17 @@ def test_when_an_original_goes_the_ledger_has_said_so_before(
     # Patched, because what others saw of the ledger is over with the call.
     experiment.extract()
     unlink = Path.unlink
-    seen: list[str | None] = []
+    states: list[str | None] = []
 
     def look(path: Path, missing_ok: bool = False) -> None:
         if path.suffix == ".tif":
             with experiment.database.reading() as session:
-                seen.append(session.scalar(select(File.state).where(File.path == path.name)))
+                states.append(session.scalar(select(File.state).where(File.path == path.name)))
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", look)
     assert collect(experiment).deleted_files == 12
-    assert seen == ["pending_deletion"] * 12
+    assert states == ["pending_deletion"] * 12
 
 
 def test_pixels_put_from_elsewhere_hold_the_original(experiment: SmallExperiment) -> None:
