@@ -1,23 +1,29 @@
-"""Kill extraction, deletion and cleanup: ``python -m benchmarks.attack --kills 1000``.
+"""Kill extraction, deletion and cleanup: ``python -m benchmarks.attack --kills 1000 --flows 20``.
 
-Each kill hits a process of the command line at a random instant. After each
-every plane, stored or original, is compared with the truth, and at the end of
-each experiment all must be extracted and proven. Prints how many were; the
-first plane that is lost or wrong ends it.
+Each kill hits a process of the command line at a random instant, or, of a run
+of the flow, the run, one of its Dask workers, the Prefect server, or all at
+once. After each every plane, stored or original, is compared with the truth,
+and at the end of each experiment all must be extracted and proven. Prints how
+many were; the first plane that is lost or wrong ends it.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
 
+from tests.faults.flow_kills import attack_flows
 from tests.faults.kills import attack_cleanup, attack_extraction, attack_for
+from tests.faults.stage import Role
 from tests.faults.victim import SESSION
+
+ROLES: dict[Role, int] = {"helper": 5, "flow": 4, "server": 3, "session": 2}
 
 
 def main() -> None:
     """Attack and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="of each kind")
+    parser.add_argument("--flows", type=int, default=0, help="experiments that flows extract")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print("| attacked | killed | planes compared | lost |\n|---|---:|---:|---:|")
@@ -28,6 +34,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="imextract-") as folder:
             outcome = attack_for(options.kills, Path(folder), attack, options.seed, *words)
         print(f"| {name} | {outcome.kills} | {outcome.compared} | 0 |", flush=True)
+    for number in range(options.flows):
+        with tempfile.TemporaryDirectory(prefix="imextract-") as folder:
+            outcome = attack_flows(Path(folder), ROLES, options.seed + number)
+        print(f"| flow {number} | {outcome.kills} | {outcome.compared} | 0 |", flush=True)
 
 
 if __name__ == "__main__":

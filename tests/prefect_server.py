@@ -107,10 +107,9 @@ def wait_until(condition: Callable[[], T | None], what: str, timeout_s: float = 
     return found
 
 
-@contextmanager
-def serving(folder: Path, settings: dict[str, str]) -> Iterator[PrefectServer]:
-    """Start a server, our work pool and deployments and a worker; stop them at the end."""
-    environment = prefect_stack.private_environment(
+def environment_of(folder: Path, settings: dict[str, str]) -> dict[str, str]:
+    """Give the environment of a server whose home is in a folder."""
+    return prefect_stack.private_environment(
         folder / "prefect",
         {
             "NO_COLOR": "1",
@@ -119,6 +118,12 @@ def serving(folder: Path, settings: dict[str, str]) -> Iterator[PrefectServer]:
             **settings,
         },
     )
+
+
+@contextmanager
+def serving(folder: Path, settings: dict[str, str]) -> Iterator[PrefectServer]:
+    """Start a server, our work pool and deployments and a worker; stop them at the end."""
+    environment = environment_of(folder, settings)
     with prefect_stack.running_server(environment, folder / "server.log") as server:
         prefect_stack.wait_until_healthy(server, environment["PREFECT_API_URL"])
         prefect_stack.create_work_pool(environment)
