@@ -1,10 +1,11 @@
 """Ready patterns of file names, by name."""
 
 import re
+from collections.abc import Sequence
 
 from imextract.errors import RegistrationError
 
-__all__ = ["NAMED_PATTERNS", "pattern_text"]
+__all__ = ["NAMED_PATTERNS", "fitting_pattern", "pattern_text"]
 
 _IMAGE = r"\.(?:tiff?|TIFF?|png|jpe?g)$"
 _GUID = r"(?:[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})?"
@@ -82,3 +83,13 @@ def pattern_text(given: str) -> str:
             f"ready ones are {', '.join(NAMED_PATTERNS)}"
         )
     return given
+
+
+def fitting_pattern(names: Sequence[str]) -> tuple[str, list[str]] | None:
+    """Give the ready pattern that reads most of these names, and which; None if none reads two."""
+    fits = [
+        (name, [one for one in names if re.search(pattern, one)])
+        for name, (pattern, _) in NAMED_PATTERNS.items()
+    ]
+    best = max(fits, key=lambda fit: len(fit[1]))
+    return best if len(best[1]) > 1 else None

@@ -17,7 +17,7 @@ from imextract.planes import PlaneRef
 from imextract.readers.bioformats_process import shared_process
 from imextract.registration.build import ManifestOptions, build_manifest
 from imextract.registration.manifest import Manifest, ManifestRow, SiteKey
-from tests.support import ref_of
+from tests.support import noise, ref_of, write_tiff
 
 # Folders of the shared files that this type is not for.
 NOT_HERE = ("fmi-faim+faim-ipa", "derived", "micro-manager+micro-manager")
@@ -346,6 +346,16 @@ def test_an_image_that_an_operetta_plate_misses_is_told(shared_data: Path, tmp_p
     assert warning.file == "operetta_plate/Images/Index.idx.xml"
     assert "Could not find valid TIFF file for series 1" in warning.text
     assert "absent (declared, but not there)" in absence.text
+
+
+def test_images_of_which_only_the_names_tell_a_plate_are_told(tmp_path: Path) -> None:
+    for name in ("p_A01_s1_w1.tif", "p_A01_s1_w2.tif", "p_B02_s1_w1.tif", "notes.tif"):
+        write_tiff(tmp_path / name, noise(16, 24))
+    manifest = build(tmp_path)
+    assert {row.site.well for row in manifest.rows()} == {"A01"}
+    (problem,) = manifest.problems
+    assert problem.text.startswith("3 images, such as this, are named as those of a plate")
+    assert "--pattern bbbc021" in problem.text
 
 
 def companion_set(folder: Path, images: int) -> None:

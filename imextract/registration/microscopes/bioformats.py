@@ -30,6 +30,7 @@ from imextract.registration.objectives import objective_names
 from imextract.registration.ome import Ome, OmeImage
 from imextract.registration.opening import damage, open_file
 from imextract.registration.options import ManifestOptions
+from imextract.registration.patterns import fitting_pattern
 from imextract.registration.placement import Place, Placement, wells_in_two_folders
 
 __all__ = ["claim", "read"]
@@ -106,7 +107,7 @@ def read(
         raise RegistrationError(_nothing_opened(found, manifest.problems))
     placement = Placement(options, found.name)
     places = placement.place([one.ome for one in opened])
-    manifest.problems.extend(placement.problems)
+    manifest.problems.extend((*placement.problems, *_named_like_plates(opened)))
     placed = [(one.data_set.entry.path, one.ome) for one in opened]
     manifest.problems.extend(
         wells_in_two_folders((*pair, place) for pair, place in zip(placed, places, strict=True))
@@ -176,6 +177,21 @@ def _opened(
     orientation = read_orientation(found.folder / entry.path) if is_turned else Orientation()
     lost = lost_planes(found, candidate, settings) if reader == "bioformats" else frozenset()
     return _Opened(data_set, inspection.structure, inspected.ome, orientation, lost)
+
+
+def _named_like_plates(opened: Sequence[_Opened]) -> Iterator[Problem]:
+    """Say that only the names of images tell their wells and sites, which are not asked here."""
+    alone = [one.data_set.entry.path for one in opened if not one.ome.plates]
+    paths = {path.rpartition("/")[2]: path for path in alone}
+    fit = fitting_pattern(list(paths))
+    if fit is not None:
+        pattern, names = fit
+        text = (
+            f"{len(names)} images, such as this, are named as those of a plate, but nothing else "
+            "tells so: each is a site of one well; if they are of a plate, register with "
+            f"--pattern {pattern}"
+        )
+        yield Problem("warning", paths[names[0]], text)
 
 
 def _type_problems(structure: Sequence[SeriesStructure]) -> Iterator[str]:
