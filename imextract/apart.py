@@ -58,13 +58,16 @@ class ExtractionApart:
         DeadlyFileError
             If it ended two processes.
         SourceFileError, PlaneNotFoundError, PlaneMismatchError, StorageError
+        ProcessLostError
+            If no process comes up: that is no plane's doing.
         """
         limit_s = self._settings.read_timeout_s * (len(plane.sources) + 1)
         ends: list[str] = []
+        request = {"do": "extract", "plane_id": plane.id, **self._options}
         while len(ends) < _MOST_LOST:
+            process = self._opened()
             try:
-                request = {"do": "extract", "plane_id": plane.id, **self._options}
-                reply = self._opened().ask(request, limit_s)
+                reply = process.ask(request, limit_s)
             except ProcessLostError as error:
                 logger.warning("%s: the process that extracted it %s", plane.name, error)
                 ends.append(str(error))
@@ -80,8 +83,14 @@ class ExtractionApart:
 
     def _opened(self) -> SideProcess:
         if self._process is None:
-            self._process = SideProcess(self._settings)
-            self._process.ask({"do": "open", "plane_ids": self._plane_ids})
+            try:
+                self._process = SideProcess(self._settings)
+                self._process.ask({"do": "open", "plane_ids": self._plane_ids})
+            except ProcessLostError as error:
+                raise ProcessLostError(
+                    f"a process to extract planes in did not come up: it {error}; give the worker "
+                    "more memory if that was lacking, and run again"
+                ) from error
         return self._process
 
     def _close(self) -> None:

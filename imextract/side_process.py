@@ -50,7 +50,11 @@ class SideProcess:
         finally:
             os.close(ear)
         # Not as an argument: the URL of the ledger may hold a password.
-        self.ask({"settings": settings.model_dump()})
+        try:
+            self.ask({"settings": settings.model_dump()})
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, request: dict[str, Any], limit_s: float | None = None) -> dict[str, Any]:
         """Give the answer to a request.

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 import tifffile
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from imextract.batches import ImextractBatchArguments
 from imextract.config import Settings
-from imextract.database.models import BatchRunRow
+from imextract.database.models import BatchRow, BatchRunRow
 from imextract.database.session import Database
 from imextract.registration.register import RegistrationRequest, register_folder
-from tests.experiments import pixels_of, settings_in
+from imextract.side_process import ProcessLostError
+from tests.experiments import make_experiment, pixels_of, settings_in
 from tests.poison import poisoned
 
 PATTERN = r"[a-z]+_(?P<w>[A-Z]\d\d)_s(?P<s>\d+)\.tif"
@@ -84,6 +86,20 @@ def test_what_is_known_to_be_deadly_ends_nobody_again(
     imextract(settings, {}, "init")
     code, said = imextract(settings, {}, "run")
     assert (code, "1 planes extracted" in said) == (0, True), said
+
+
+def test_no_plane_is_blamed_where_no_process_comes_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = make_experiment(tmp_path, sites=1)
+    batches = list(experiment.extractor.create_run_batches(ImextractBatchArguments()))
+    with experiment.database.transaction() as session:
+        session.execute(update(BatchRow).values(is_apart=True))
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(ProcessLostError, match="did not come up: it ended with 1"):
+        experiment.extractor.run_job(batches[0])
+    monkeypatch.undo()
+    assert experiment.extractor.run_job(batches[0]).extracted == 4
 
 
 def test_an_init_after_a_death_is_careful(settings: Settings, poison: dict[str, str]) -> None:
