@@ -59,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print_error(f"imextract: error: {' '.join(str(error).split())}")
         return 1
+    except BrokenPipeError:
+        # Whoever read our output had enough; Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         # The last fence: users get a line, and with -vv what a developer needs.
         if options.verbose >= 2:
@@ -71,10 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print_error("imextract: interrupted; run again to go on")
         return 130
-    except BrokenPipeError:
-        # Whoever read our output had enough; Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _call(command: str, options: argparse.Namespace) -> int:
