@@ -49,7 +49,7 @@ def imextract(
             and there are at least as many as workers when there are sites enough.
         delete: Delete microscope files after their planes are extracted and proven.
         restart: Forget earlier output and extract everything again; refused when an
-            original is gone.
+            original is gone or no longer gives what is stored.
         compression: zstd is read by any HDF5 or Zarr library with its plug-in, lz4 is the
             fastest, archive the smallest and slowest, gzip needs no plug-in, none does not
             compress.

@@ -34,7 +34,7 @@ class ImextractBatchArguments(BaseModel):
     restart: bool = Field(
         default=False,
         description="Forget earlier output and extract everything again; refused when an "
-        "original is gone.",
+        "original is gone or no longer gives what is stored.",
     )
     compression: CompressionName = Field(
         default="zstd", description="Preset by which planes are compressed."

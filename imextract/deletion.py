@@ -14,10 +14,10 @@ from imextract.database.files import (
     move_files,
     unfinished_planes,
 )
-from imextract.database.planes import read_planes
 from imextract.deletion_case import DeletionCase
 from imextract.lease import Lease, require_lease
 from imextract.originals import identity_of, why_unsafe
+from imextract.proof import ProofKind
 from imextract.prover import PlanesToProve, Prover
 from imextract.workplace import Workplace
 
@@ -111,7 +111,8 @@ def _planes_to_prove(case: DeletionCase) -> list[PlanesToProve]:
     others = [plane.id for plane in there if plane.experiment_id != case.experiment_id]
     # Of what is half done, some files may be gone. The planes of others may
     # need files that went before.
-    return [PlanesToProve(ours, originals=not case.is_half_done), PlanesToProve(others)]
+    kind: ProofKind = "stored" if case.is_half_done else "equal"
+    return [PlanesToProve(ours, kind), PlanesToProve(others, "stored")]
 
 
 def _unproven(case: DeletionCase) -> Iterator[str]:
@@ -136,8 +137,8 @@ def _record_intent(place: Workplace, lease: Lease, case: DeletionCase) -> bool:
     """Record that the files are about to go, if all is still as it was proven."""
     with place.database.transaction() as session:
         _lock(session, lease, case)
-        now = {plane.id: plane for plane in read_planes(session, [p.id for p in case.planes])}
-        if any(now.get(plane.id) != plane for plane in case.planes):
+        # Others may have registered the files meanwhile: their planes are not proven.
+        if DeletionCase.of(session, case.experiment_id, next(iter(case.data_sets))) != case:
             return False
         for file in case.doomed:
             # Those that are pending from before, too, are pending as what they are now.

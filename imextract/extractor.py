@@ -63,7 +63,7 @@ class ImageExtractor:
         """Share out the planes that are missing into run jobs.
 
         With `arguments.restart` everything is forgotten and planned again,
-        which is refused when an original is gone.
+        which is refused when an original is gone or gives other pixels.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class ImageExtractor:
         # Planned at once, not bit by bit: the lease is not for what the caller does in between.
         with self._turn("init") as lease:
             if arguments.restart:
-                delete_output(place.database, place.store, lease)
+                delete_output(place, lease)
             batches = plan_runs(place.database, place.store, lease, arguments)
         yield from (replace(batch, lease=self._lease) for batch in batches)
 
@@ -109,8 +109,13 @@ class ImageExtractor:
         with self._turn("collect") as lease:
             return collect_experiment(self._workplace, batch, lease)
 
-    def delete_previous_job_output(self) -> int:
+    def delete_previous_job_output(self, force: bool = False) -> int:
         """Delete all stored planes of the experiment; what was planned stays planned.
+
+        Parameters
+        ----------
+        force
+            Do not read the originals again to see that they give what is deleted.
 
         Returns
         -------
@@ -120,12 +125,13 @@ class ImageExtractor:
         Raises
         ------
         ConfigError
-            If an original is gone: its planes are then the only copy.
+            If an original is gone, or gives other pixels than are stored: its planes
+            are then the only copy.
         ExperimentBusyError, StorageError, LedgerError
         """
         place = self._workplace
         with self._turn("cleanup") as lease:
-            return delete_output(place.database, place.store, lease)
+            return delete_output(place, lease, force=force)
 
     def unfinished(self, batches: Iterable[RunBatch]) -> list[RunBatch]:
         """Give those batches that have planes neither extracted nor failed."""

@@ -4,20 +4,23 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import xxhash
 from sqlalchemy.orm import Session
 
-from imextract.database.experiments import acquisition_ids, get_experiment
+from imextract.database.experiments import get_experiment
 from imextract.database.files import (
     MicroscopeFile,
-    data_sets_of_acquisition,
+    data_sets_of_entries,
+    entries_of_extracted,
     move_files,
     pending_files,
 )
 from imextract.database.session import Database
+from imextract.errors import SourceFileError
 from imextract.lease import Lease, require_lease
 from imextract.readers.expected import ExpectedFile
 
-__all__ = ["identity_of", "missing_originals", "settle_deletions", "why_unsafe"]
+__all__ = ["identity_of", "settle_deletions", "survey_originals", "why_unsafe"]
 
 
 def identity_of(path: Path) -> str | None:
@@ -33,13 +36,22 @@ def identity_of(path: Path) -> str | None:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
-def missing_originals(session: Session, experiment_id: int) -> Iterator[str]:
-    """Name the originals of an experiment that are gone or have changed."""
-    for acquisition_id in acquisition_ids(session, experiment_id):
-        for data_set in data_sets_of_acquisition(session, acquisition_id):
+def survey_originals(session: Session, experiment_id: int) -> str:
+    """Say what the files of all extracted planes are, so that any change of any of them shows.
+
+    Raises
+    ------
+    SourceFileError
+        If one is gone, or has another size or time than when it was registered.
+    """
+    seen = xxhash.xxh3_128()
+    for entry_id in entries_of_extracted(session, experiment_id):
+        for data_set in data_sets_of_entries(session, [entry_id]).values():
             for file in data_set.files:
                 if (reason := _why_gone(file)) is not None:
-                    yield reason
+                    raise SourceFileError(reason)
+                seen.update(f"{identity_of(file.path)} ".encode())
+    return seen.hexdigest()
 
 
 def why_unsafe(files: Iterable[MicroscopeFile]) -> str | None:

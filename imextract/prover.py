@@ -5,18 +5,23 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from imextract.proof import Proof
+from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes
+from imextract.database.session import Database
+from imextract.proof import Proof, ProofKind
 from imextract.side_process import ProcessLostError, SideProcess
 from imextract.workplace import Workplace
 
-__all__ = ["PlanesToProve", "Prover"]
+__all__ = ["PlanesToProve", "Prover", "extracted_planes"]
 
 T = TypeVar("T")
 
+# Planes that are read from the ledger and proven together.
+_GROUP = 16
 # Planes of one request, and those for which a process of its own is worth its start.
 _PIECE = 16
 _WORTH_A_PROCESS = 200
@@ -24,10 +29,10 @@ _WORTH_A_PROCESS = 200
 
 @dataclass(frozen=True, slots=True)
 class PlanesToProve:
-    """Planes by their ids, and whether their `originals` are read again, too."""
+    """Planes by their ids, and what is to be proven of them."""
 
     ids: Sequence[int]
-    originals: bool = False
+    kind: ProofKind
 
 
 class Prover:
@@ -65,7 +70,7 @@ class Prover:
         waiting: deque[tuple[T, list[Future[Mapping[int, str]]]]] = deque()
         for name, group in wanted:
             jobs = [
-                self._threads.submit(self._prove, planes.ids[at : at + _PIECE], planes.originals)
+                self._threads.submit(self._prove, planes.ids[at : at + _PIECE], planes.kind)
                 for planes in group
                 for at in range(0, len(planes.ids), _PIECE)
             ]
@@ -75,11 +80,11 @@ class Prover:
         while waiting:
             yield _result(*waiting.popleft())
 
-    def _prove(self, plane_ids: Sequence[int], with_originals: bool) -> Mapping[int, str]:
+    def _prove(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
         if not self._workers:
-            return Proof(self._place).errors(plane_ids, with_originals=with_originals)
+            return Proof(self._place).errors(plane_ids, kind)
         try:
-            return self._ask(plane_ids, with_originals)
+            return self._ask(plane_ids, kind)
         except ProcessLostError as error:
             if len(plane_ids) == 1:
                 return {plane_ids[0]: f"the process that proved it {error}"}
@@ -87,19 +92,19 @@ class Prover:
         return {
             key: text
             for plane_id in plane_ids
-            for key, text in self._prove([plane_id], with_originals).items()
+            for key, text in self._prove([plane_id], kind).items()
         }
 
-    def _ask(self, plane_ids: Sequence[int], with_originals: bool) -> Mapping[int, str]:
-        process = self._idle.get() or SideProcess(self._place.settings)
-        is_usable = False
-        request: dict[str, Any] = {"plane_ids": plane_ids, "with_originals": with_originals}
+    def _ask(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
+        process, is_usable = self._idle.get(), False
         try:
-            reply = process.ask({"do": "prove", **request})
+            process = process or SideProcess(self._place.settings)
+            reply = process.ask({"do": "prove", "plane_ids": plane_ids, "kind": kind})
             is_usable = True
         finally:
-            if not is_usable:
+            if process is not None and not is_usable:
                 process.close()
+            # In any case: who waits for it would wait for ever.
             self._idle.put(process if is_usable else None)
         return dict(reply["errors"])
 
@@ -117,6 +122,20 @@ class Prover:
             process = self._idle.get()
             if process is not None:
                 process.close()
+
+
+def extracted_planes(
+    database: Database, experiment_id: int, kind: ProofKind
+) -> Iterator[tuple[list[PlaneRecord], list[PlanesToProve]]]:
+    """Give the extracted planes of an experiment, in the order of their ids, to be proven.
+
+    Raises
+    ------
+    UnknownExperimentError, LedgerError
+    """
+    planes = find_planes(database, experiment_id, PlaneFilter(state="extracted"))
+    while group := list(islice(planes, _GROUP)):
+        yield group, [PlanesToProve([plane.id for plane in group], kind)]
 
 
 def _result(name: T, jobs: Sequence[Future[Mapping[int, str]]]) -> tuple[T, Mapping[int, str]]:

@@ -76,7 +76,7 @@ def collect(options: argparse.Namespace) -> int:
 
 def cleanup(options: argparse.Namespace) -> int:
     """Delete what was extracted."""
-    count = ImageExtractor(options.experiment_id).delete_previous_job_output()
+    count = ImageExtractor(options.experiment_id).delete_previous_job_output(options.force)
     if options.json:
         print_json({"experiment_id": options.experiment_id, "planned": count})
     else:

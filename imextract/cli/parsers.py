@@ -66,7 +66,7 @@ def experiment_parser() -> argparse.ArgumentParser:
     _add_metadata(commands)
     _add_plain(commands, "verify", "re-read every stored plane against its checksum")
     _add_plain(commands, "accept", "say that constant (suspect) planes are right")
-    _add_plain(commands, "cleanup", "delete what was extracted, never what was planned")
+    _add_cleanup(commands)
     _add_plain(commands, "release", "take the experiment from a run that hangs")
     return parser
 
@@ -181,6 +181,13 @@ def _add_run(commands: "Commands") -> None:
     parser.add_argument("-j", "--job", type=int, help="this job only, counted from 1")
     parser.add_argument(
         "--assume-clean-state", action="store_true", help="do not look for what is stored already"
+    )
+
+
+def _add_cleanup(commands: "Commands") -> None:
+    parser = _plain(commands, "cleanup", "delete what was extracted, never what was planned")
+    parser.add_argument(
+        "--force", action="store_true", help="even if originals have changed, moved or vanished"
     )
 
 

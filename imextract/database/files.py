@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from imextract.checksum import checksum_of_bytes
@@ -15,6 +15,7 @@ from imextract.database.models import (
     ChannelImageFileRow,
     MicroscopeImageFileRow,
     MicroscopeMetadataFileRow,
+    SourcePlaneRow,
 )
 from imextract.database.states import FILE_MOVES
 
@@ -22,10 +23,10 @@ __all__ = [
     "MicroscopeDataSet",
     "MicroscopeFile",
     "are_pending",
-    "data_sets_of_acquisition",
     "data_sets_of_entries",
     "entries_at",
     "entries_of_acquisitions",
+    "entries_of_extracted",
     "files_at",
     "has_files_read_by",
     "has_freed_files",
@@ -91,10 +92,16 @@ def entries_of_acquisitions(session: Session, acquisitions: Iterable[int]) -> It
     yield from session.scalars(query.order_by(File.id))
 
 
-def data_sets_of_acquisition(session: Session, acquisition_id: int) -> Iterator[MicroscopeDataSet]:
-    """Give the data sets of an acquisition, in the order of their entries."""
-    for entry_id in list(entries_of_acquisitions(session, [acquisition_id])):
-        yield from data_sets_of_entries(session, [entry_id]).values()
+def entries_of_extracted(session: Session, experiment_id: int) -> Iterator[int]:
+    """Give the ids of all entries that extracted planes of an experiment come from, in order."""
+    depends = exists().where(
+        SourcePlaneRow.microscope_image_file_id == File.id,
+        SourcePlaneRow.channel_image_file_id == ChannelImageFileRow.id,
+        ChannelImageFileRow.state == "extracted",
+    )
+    for acquisition_id in acquisition_ids(session, experiment_id):
+        query = select(File.id).where(File.acquisition_id == acquisition_id, depends)
+        yield from session.scalars(query.order_by(File.id)).all()
 
 
 def data_sets_of_entries(

@@ -69,6 +69,8 @@ def test_proven_originals_are_deleted_and_their_planes_stay(experiment: SmallExp
     assert sum(plane.get().size > 0 for plane in planes) == 12
     assert collect(experiment).deleted_files == 0
     assert experiment.extract() == []
+    with pytest.raises(ConfigError, match="the only copy"):
+        experiment.extractor.delete_previous_job_output(force=True)
 
 
 def test_collect_before_run_deletes_nothing(experiment: SmallExperiment) -> None:
@@ -187,6 +189,36 @@ def test_planes_that_are_forgotten_while_they_are_proven_hold_their_original(
     assert result.deleted_files == 0
     assert len(experiment.originals()) == 12
     assert "changed while they were proven" in result.notes[0]
+
+
+def test_files_that_others_register_while_they_are_proven_are_kept(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched, because the moment between proof and deletion cannot be hit from outside.
+    experiment.extract()
+    others: list[SmallExperiment] = []
+
+    def prove_slowly(store: FolderStore, plane: PlaneRecord, **how: bool) -> PixelArray:
+        if not others:
+            folder, settings = experiment.folder.parent, experiment.settings
+            others.append(make_experiment(folder, settings=settings, name="second"))
+        return load_plane(store, plane, **how)
+
+    monkeypatch.setattr("imextract.proof.load_plane", prove_slowly)
+    result = collect(experiment)
+    assert (result.deleted_files, len(experiment.originals())) == (0, 12)
+    assert [batch.extracted for batch in others[0].extract()] == [12]
+
+
+def test_proof_that_cannot_be_had_ends(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process comes up to prove in: each request must fail, and none wait for ever."""
+    experiment.extract()
+    monkeypatch.setattr("imextract.prover._WORTH_A_PROCESS", 1)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    assert collect(experiment).deleted_files == 0
+    assert len(experiment.originals()) == 12
 
 
 def test_cleanup_keeps_what_a_deletion_cut_off_midway_left(experiment: SmallExperiment) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -22,6 +23,7 @@ from imextract.errors import (
     PlaneNotFoundError,
     StorageError,
 )
+from imextract.proof import Proof, ProofKind
 from imextract.records import current_jobs
 from imextract.verify import verify_experiment
 from tests.experiments import (
@@ -314,14 +316,21 @@ def test_cleanup_forgets_output_and_keeps_the_plan(experiment: SmallExperiment) 
     assert states(experiment)["planned"] == 12
 
 
-@pytest.mark.parametrize("how", ["missing", "changed"])
+@pytest.mark.parametrize("how", ["missing", "changed", "replaced in secret", "rotten"])
 def test_cleanup_and_restart_keep_the_only_copy(experiment: SmallExperiment, how: str) -> None:
     experiment.extract()
     original = experiment.folder / name_of(0, 0, 0)
+    times = original.stat()
     if how == "missing":
         original.unlink()
-    else:
+    elif how == "changed":
         os.utime(original)
+    else:
+        tifffile.imwrite(original, pixels_of(7, 7, 7))
+        if how == "rotten":
+            original.write_bytes(b"?" * times.st_size)
+        os.utime(original, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert original.stat().st_size == times.st_size
     before = experiment.stored_files()
     with pytest.raises(ConfigError, match="the only copy"):
         experiment.extractor.delete_previous_job_output()
@@ -329,6 +338,46 @@ def test_cleanup_and_restart_keep_the_only_copy(experiment: SmallExperiment, how
         experiment.extract(restart=True)
     assert experiment.stored_files() == before
     assert states(experiment)["extracted"] == 12
+
+
+def test_an_original_that_changes_while_all_are_read_again_keeps_all(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched, because the moment after its proof cannot be hit from outside.
+    experiment.extract()
+    original = experiment.folder / name_of(0, 0, 0)
+    times = original.stat()
+    errors = Proof.errors
+
+    def replace_when_read(proof: Proof, plane_ids: Sequence[int], kind: ProofKind) -> object:
+        found = errors(proof, plane_ids, kind)
+        tifffile.imwrite(original, pixels_of(7, 7, 7))
+        os.utime(original, ns=(times.st_atime_ns, times.st_mtime_ns))
+        return found
+
+    monkeypatch.setattr(Proof, "errors", replace_when_read)
+    with pytest.raises(ConfigError, match="changed while all were read again"):
+        experiment.extractor.delete_previous_job_output()
+    assert len(experiment.stored_files()) == 12
+
+
+def test_cleanup_may_be_forced_unless_originals_were_deleted(experiment: SmallExperiment) -> None:
+    """Whoever moved a folder, or copied it to another disk, is not locked out."""
+    experiment.extract()
+    experiment.folder.rename(experiment.folder.with_name("moved"))
+    with pytest.raises(ConfigError, match=r"cleanup --force`"):
+        experiment.extractor.delete_previous_job_output()
+    assert experiment.extractor.delete_previous_job_output(force=True) == 12
+    assert experiment.stored_files() == []
+
+
+def test_a_plane_that_failed_does_not_stand_in_the_way_of_cleanup(
+    experiment: SmallExperiment,
+) -> None:
+    (experiment.folder / name_of(0, 0, 0)).unlink()
+    experiment.extract()
+    assert experiment.extractor.delete_previous_job_output() == 12
+    assert experiment.stored_files() == []
 
 
 def test_restart_extracts_everything_again(experiment: SmallExperiment) -> None:

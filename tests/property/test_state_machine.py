@@ -51,7 +51,7 @@ class Bench(RuleBasedStateMachine):
         self.experiment: SmallExperiment = make_experiment(self.folder, SITES, 1)
         self.originals = self.experiment.originals()
         self.contents = [path.read_bytes() for path in self.originals]
-        # What was replaced from outside is lost to us unless it was stored before.
+        # Replaced from outside: what is stored is the only copy.
         self.spoilt: set[int] = set()
 
     @rule()
@@ -93,7 +93,7 @@ class Bench(RuleBasedStateMachine):
     def rot(self, which: int, flipped: int) -> None:
         """Flip a bit of a stored plane, unless it is the only copy: then nobody can help."""
         for path in self._stored(which):
-            if self.originals[which].exists():
+            if self._has_original(which):
                 content = bytearray(path.read_bytes())
                 content[flipped // 8 % len(content)] ^= 1 << flipped % 8
                 path.write_bytes(content)
@@ -101,7 +101,7 @@ class Bench(RuleBasedStateMachine):
     @rule(which=st.sampled_from(PLANES))
     def lose_output(self, which: int) -> None:
         for path in self._stored(which):
-            if self.originals[which].exists():
+            if self._has_original(which):
                 path.unlink()
 
     @rule(which=st.sampled_from(PLANES))
@@ -133,20 +133,19 @@ class Bench(RuleBasedStateMachine):
     @invariant()
     def no_plane_is_reachable_nowhere(self) -> None:
         for which in PLANES if hasattr(self, "folder") else ():
-            path = self.originals[which]
-            is_there = path.exists() and path.read_bytes() == self.contents[which]
-            assert is_there or which in self.spoilt or self._is_stored_right(which), path
+            is_there = self._has_original(which)
+            assert is_there or self._is_stored_right(which), self.originals[which]
 
     def teardown(self) -> None:
         """At last, all that can be had is extracted by one more run."""
         if not hasattr(self, "folder"):
             return
-        for which in set(PLANES) - self.spoilt:
+        for which in PLANES:
             if not self._is_stored_right(which):
                 self.lose_output(which)
         self._extract()
         self._collect(False)
-        for which in set(PLANES) - self.spoilt:
+        for which in PLANES:
             assert self._is_stored_right(which)
         assert not any((self.experiment.store.root / ".incoming").iterdir())
         shutil.rmtree(self.folder)
@@ -179,6 +178,10 @@ class Bench(RuleBasedStateMachine):
         found = ChannelImageFile.find(self.experiment.experiment_id, self.experiment.settings)
         by_source = {image.record.sources[0].source_file: image for image in found}
         return [by_source[path] for path in self.originals]
+
+    def _has_original(self, which: int) -> bool:
+        path = self.originals[which]
+        return path.exists() and path.read_bytes() == self.contents[which]
 
     def _stored(self, which: int) -> list[Path]:
         record = self._images()[which].record
