@@ -36,7 +36,8 @@ def test_tiffs_of_codings_unknown_to_bioformats_are_registered(
 
     manifest = build(tmp_path, pattern)
 
-    assert manifest.problems == []
+    # By the pattern each file is a channel that the other has not, of which the folder is told.
+    assert [problem for problem in manifest.problems if problem.file is not None] == []
     assert {data_set.reader for data_set in manifest.data_sets} == {"tifffile"}
     rows = list(manifest.rows())
     assert [(row.source_file, row.tpoint) for row in rows] == [
