@@ -113,7 +113,7 @@ def _refuse_freed(session: Session, experiment_id: int) -> None:
     if has_freed_files(session, experiment_id):
         raise ConfigError(
             f"experiment {experiment_id}: its output is kept, because originals were deleted "
-            "after their extraction, and the extracted planes are the only copy"
+            "after their extraction, or are about to be, and the extracted planes are the only copy"
         )
 
 

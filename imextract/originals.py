@@ -68,7 +68,8 @@ def settle_deletions(database: Database, lease: Lease) -> None:
     """Find out what became of files whose deletion was recorded but not finished.
 
     A file that is gone is deleted; one that is there is present again, and
-    must be proven anew before it may go.
+    must be proven anew before it may go. Where its folder is gone, too, nobody
+    knows: the disk may not be mounted.
 
     Raises
     ------
@@ -77,16 +78,21 @@ def settle_deletions(database: Database, lease: Lease) -> None:
     with database.transaction() as session:
         get_experiment(session, lease.experiment_id, locks=True)
         require_lease(session, lease)
-        is_there: dict[bool, list[int]] = {True: [], False: []}
+        present, deleted = [], []
         for row_id, path in pending_files(session, lease.experiment_id):
-            is_there[identity_of(path) is not None].append(row_id)
-        move_files(session, is_there[True], "present", identity=None)
-        move_files(session, is_there[False], "deleted")
+            if identity_of(path) is not None:
+                present.append(row_id)
+            elif path.parent.is_dir():
+                deleted.append(row_id)
+        move_files(session, present, "present", identity=None)
+        move_files(session, deleted, "deleted")
 
 
 def _reasons(files: Iterable[MicroscopeFile]) -> Iterator[str]:
     for file in files:
         if file.state != "present" and not os.path.lexists(file.path):
+            if file.state == "pending_deletion" and not file.path.parent.is_dir():
+                yield f"{file.path}: its folder is not there; mount its disk"
             continue
         problem = _expected(file).problem()
         if problem is not None:

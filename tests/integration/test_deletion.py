@@ -451,6 +451,23 @@ def test_collect_tidies_away_what_killed_writers_left(experiment: SmallExperimen
     assert not left.exists()
 
 
+@pytest.mark.parametrize("delete", [True, False])
+def test_a_disk_that_is_not_mounted_is_not_taken_for_a_deletion(
+    experiment: SmallExperiment, delete: bool
+) -> None:
+    experiment.extract()
+    with experiment.database.transaction() as session:
+        session.execute(update(File).values(state="pending_deletion"))
+    elsewhere = experiment.folder.rename(experiment.folder.with_name("unmounted"))
+    assert collect(experiment, delete).deleted_files == 0
+    with pytest.raises(ConfigError, match="the only copy"):
+        experiment.extractor.delete_previous_job_output(force=True)
+    elsewhere.rename(experiment.folder)
+    assert experiment.extractor.delete_previous_job_output() == 12
+    experiment.extract()
+    assert collect(experiment).deleted_files == 12
+
+
 def test_a_deletion_cut_off_midway_is_finished_by_the_next(experiment: SmallExperiment) -> None:
     experiment.extract()
     with experiment.database.transaction() as session:
