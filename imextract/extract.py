@@ -21,6 +21,7 @@ from imextract.errors import (
 )
 from imextract.journal import Journal
 from imextract.lease import Lease, require_lease
+from imextract.patience import Patience
 from imextract.planes import PixelArray
 from imextract.sources import SourceReader
 from imextract.stored import adopt_plane, encode
@@ -136,9 +137,11 @@ def _extract_here(place: Workplace, job: _Job, tally: Tally) -> None:
     with (
         SourceReader.of(place.database, place.settings, planes) as reader,
         WriteBehind(store) as writer,
+        Patience(place.settings.read_timeout_s) as patience,
     ):
         try:
             for plane, following in _with_next(planes):
+                patience.wait_for(plane.sources[0].source_file)
                 stamp = reader.stamp(plane)
                 found = None if job.assume_clean_state else adopt_plane(store, plane, stamp)
                 if found is not None:
@@ -146,9 +149,11 @@ def _extract_here(place: Workplace, job: _Job, tally: Tally) -> None:
                     continue
                 pixels = _read(reader, plane, following, tally)
                 if pixels is not None:
+                    patience.wait_for(store.root)
                     encoded = encode(plane, pixels, job.compression, stamp)
                     tally.add_all(writer.add(plane, encoded))
         finally:
+            patience.wait_for(store.root)
             tally.add_all(writer.rest())
 
 

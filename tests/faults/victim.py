@@ -165,10 +165,11 @@ class Victim:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Give what leads a process to the ledger and the storage."""
+    """Give what leads a process to the ledger and the storage, and how patient it is."""
     return {
         "IMEXTRACT_DATABASE_URL": settings.database_url,
         "IMEXTRACT_STORAGE_URL": settings.storage_url,
+        "IMEXTRACT_READ_TIMEOUT_S": str(settings.read_timeout_s),
     }
 
 
