@@ -418,7 +418,11 @@ def _metadata_files(names: Utf8Names, reply: Reply) -> tuple[Path, ...]:
 
 
 def _stamp(companions: Sequence[ExpectedFile]) -> str:
-    """Tell one state of the files from another, so that a changed set is opened anew."""
+    """Tell one state of the files from another, so that a changed set is opened anew.
+
+    One that was put in a file's place may have its size and time: Bio-Formats
+    would go on reading the old one, which it holds open.
+    """
     found = []
     for file in companions:
         try:
@@ -426,5 +430,5 @@ def _stamp(companions: Sequence[ExpectedFile]) -> str:
         except OSError:
             found.append("gone")
         else:
-            found.append(f"{state.st_size} {state.st_mtime_ns}")
+            found.append(f"{state.st_ino} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}")
     return xxhash.xxh3_64_hexdigest("\n".join(found).encode()) if found else ""

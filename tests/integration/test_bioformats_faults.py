@@ -279,3 +279,21 @@ def test_an_entity_bomb_is_refused_at_once(
     with pytest.raises(SourceFileError, match=name):
         inspect_file(path, reader_settings)
     assert time.monotonic() - began < 20
+
+
+def test_a_file_that_was_replaced_in_secret_is_opened_anew(
+    tmp_path: Path, settings: Settings
+) -> None:
+    """Bio-Formats holds files open: a proof by what it holds would be none."""
+    file, other = tmp_path / "a.tif", tmp_path / "other.tif"
+    before, after = noise(SIZE, SIZE, seed=1), noise(SIZE, SIZE, seed=2)
+    write_tiff(file, before)
+    seen = (ExpectedFile.as_found(file),)
+    with BioFormatsReader(file, settings, seen) as reader:
+        np.testing.assert_array_equal(reader.read_plane(PlaneRef(0, 0)), before)
+    write_tiff(other, after)
+    os.utime(other, ns=(seen[0].mtime_ns, seen[0].mtime_ns))
+    other.replace(file)
+    assert seen[0].problem() is None
+    with BioFormatsReader(file, settings, seen) as reader:
+        np.testing.assert_array_equal(reader.read_plane(PlaneRef(0, 0)), after)
