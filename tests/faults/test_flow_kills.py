@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-from tests.faults.flow_kills import attack_flows
-from tests.faults.stage import Role
-
-KILLS: dict[Role, int] = {"helper": 2, "flow": 2, "server": 1, "session": 1}
+from tests.faults.flow_kills import KILLS, attack_flow
 
 
 def test_no_killed_part_of_a_flow_run_costs_a_plane(quick_folder: Path) -> None:
-    outcome = attack_flows(quick_folder, KILLS, seed=1)
+    outcome = attack_flow(quick_folder, seed=1)
     # A run may have no other process at the instant.
     assert outcome.kills >= sum(KILLS.values()) - KILLS["helper"]
     assert outcome.compared > outcome.kills
