@@ -86,6 +86,8 @@ def _hopeful_cases(
         if not case.doomed:
             continue
         reason = _why_not(case) or next(_unproven(case), None)
+        if reason is None and not case.planes:
+            reason = "no plane of it is stored"
         if reason is None:
             yield case
         else:

@@ -97,6 +97,8 @@ def _reasons(files: Iterable[MicroscopeFile]) -> Iterator[str]:
         problem = _expected(file).problem()
         if problem is not None:
             yield problem
+        elif not file.path.is_relative_to(file.folder):
+            yield f"{file.path}: it lies outside of the registered folder {file.folder}"
         elif os.path.realpath(file.path) != str(file.path):
             yield f"{file.path}: it is reached through a symbolic link"
 

@@ -46,10 +46,11 @@ _CHUNK = 900
 class MicroscopeFile:
     """A microscope file as it was seen at registration; `id` None for metadata.
 
-    `identity` is what it was when its deletion was recorded.
+    `folder` is the registered one, `identity` what it was when its deletion was recorded.
     """
 
     id: int | None
+    folder: Path
     path: Path
     size_bytes: int
     mtime_ns: int
@@ -132,9 +133,9 @@ def _data_sets(session: Session, entry_ids: list[int]) -> dict[int, MicroscopeDa
         .order_by(MicroscopeMetadataFileRow.id)
     )
     for text, folder in session.execute(metadata):
-        path = Path(folder, text.path)
+        base, path = Path(folder), Path(folder, text.path)
         companions[text.entry_id].append(
-            MicroscopeFile(None, path, text.size_bytes, text.mtime_ns, False, "present")
+            MicroscopeFile(None, base, path, text.size_bytes, text.mtime_ns, False, "present")
         )
     return {
         row.id: MicroscopeDataSet(
@@ -150,6 +151,7 @@ def _data_sets(session: Session, entry_ids: list[int]) -> dict[int, MicroscopeDa
 def _file(row: MicroscopeImageFileRow, folder: str) -> MicroscopeFile:
     return MicroscopeFile(
         id=row.id,
+        folder=Path(folder),
         path=Path(folder, row.path),
         size_bytes=row.size_bytes,
         mtime_ns=row.mtime_ns,

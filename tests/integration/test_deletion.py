@@ -1,6 +1,7 @@
 """Originals go only when all that depends on them is proven."""
 
 import os
+import shutil
 import socket
 from itertools import product
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from imextract.batches import CollectResult, ImextractBatchArguments
 from imextract.channel_image_file import ChannelImageFile
 from imextract.database.models import MicroscopeImageFileRow as File
+from imextract.database.models import SourcePlaneRow
 from imextract.database.planes import PlaneRecord, plan_again
 from imextract.database.registration import write_manifest
 from imextract.database.session import Database
@@ -431,6 +433,32 @@ def test_when_an_original_goes_the_ledger_has_said_so_before(
     monkeypatch.setattr(Path, "unlink", look)
     assert collect(experiment).deleted_files == 12
     assert states == ["pending_deletion"] * 12
+
+
+@pytest.mark.parametrize("how", ["absolute", "upwards"])
+def test_no_path_of_the_ledger_leads_deletion_out_of_the_folder(
+    experiment: SmallExperiment, how: str
+) -> None:
+    experiment.extract()
+    original = experiment.folder / name_of(0, 0, 0)
+    outside = Path(shutil.copy2(original, experiment.folder.parent / "outside.tif"))
+    path = str(outside) if how == "absolute" else "../outside.tif"
+    with experiment.database.transaction() as session:
+        session.execute(update(File).where(File.path == original.name).values(path=path))
+    assert collect(experiment).deleted_files == 11
+    assert outside.exists()
+    assert original.exists()
+
+
+def test_a_file_of_which_no_plane_is_stored_stays(experiment: SmallExperiment) -> None:
+    experiment.extract()
+    with experiment.database.transaction() as session:
+        first = session.scalars(select(File.id).order_by(File.id)).first()
+        depends = SourcePlaneRow.microscope_image_file_id == first
+        session.execute(delete(SourcePlaneRow).where(depends))
+    result = collect(experiment)
+    assert (result.deleted_files, len(experiment.originals())) == (11, 1)
+    assert "no plane of it is stored" in result.notes[0]
 
 
 def test_pixels_put_from_elsewhere_hold_the_original(experiment: SmallExperiment) -> None:
