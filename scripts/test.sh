@@ -26,12 +26,12 @@ fi
 
 has_fault_tools() (
     PATH=$PATH:/usr/sbin
-    type -P strace mkfs.ext4 >/dev/null
+    type -P strace mkfs.ext4 faketime >/dev/null
 )
 
 if ! has_fault_tools; then
-    apt_install "the tests of faults need to cause them" strace e2fsprogs ||
-        say "no strace or mkfs.ext4 here and none can be installed: some tests of faults are skipped"
+    apt_install "the tests of faults need to cause them" strace e2fsprogs faketime ||
+        say "no strace, mkfs.ext4 or faketime here and none can be installed: some tests of faults are skipped"
 fi
 
 ruff check .
