@@ -27,6 +27,8 @@ from tests.experiments import CHANNELS, SmallExperiment, make_experiment, make_f
 
 SITES = 2
 PLANES = range(SITES * len(CHANNELS))
+# No process has a number beyond 2^22 (Linux, PID_MAX_LIMIT).
+NOBODY = 2**22 + 1
 
 
 class Crash(BaseException):
@@ -84,6 +86,7 @@ class Bench(RuleBasedStateMachine):
         doing = (self._extract, self._clean_up, lambda: self._collect(True))[what]
         with crashing(where, works, nth), suppress(Crash):
             doing()
+        self._bury()
         self.experiment.extractor.release()
         # No plane did it. What is lost here is not extracted apart next time, which takes long.
         with self.experiment.database.transaction() as session:
@@ -149,6 +152,11 @@ class Bench(RuleBasedStateMachine):
             assert self._is_stored_right(which)
         assert not any((self.experiment.store.root / ".incoming").iterdir())
         shutil.rmtree(self.folder)
+
+    def _bury(self) -> None:
+        """Let the process that crashed be over: what it left unfinished is of nobody who runs."""
+        for path in (self.experiment.store.root / ".incoming").glob(f"*-{os.getpid()}-*"):
+            path.rename(path.with_name(path.name.replace(f"-{os.getpid()}-", f"-{NOBODY}-")))
 
     def _extract(self, restart: bool = False) -> None:
         extractor = self.experiment.extractor
