@@ -27,6 +27,8 @@ def kill_until_done(victim: Victim, chance: random.Random, span_s: float, *words
             return kills
         assert process.exitcode == -9, victim.said
         kills += 1
+        # What begins anew after each kill would never be done in too short a time.
+        span_s *= 1.05
 
 
 def duration_s(victim: Victim, *words: str) -> float:
