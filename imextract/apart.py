@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
+from imextract.closing import Closing
 from imextract.compression import CompressionName
 from imextract.config import Settings
 from imextract.database.planes import PlaneRecord
@@ -21,7 +20,7 @@ logger = logging.getLogger(__name__)
 _MOST_LOST = 2
 
 
-class ExtractionApart:
+class ExtractionApart(Closing):
     """Extracts planes in a process of its own, which is replaced when a plane ends it.
 
     Parameters
@@ -71,7 +70,7 @@ class ExtractionApart:
             except ProcessLostError as error:
                 logger.warning("%s: the process that extracted it %s", plane.name, error)
                 ends.append(str(error))
-                self._close()
+                self.close()
             else:
                 return StoredPlane(**reply["stored"]), reply["bytes_in"]
         source = plane.sources[0]
@@ -93,18 +92,8 @@ class ExtractionApart:
                 ) from error
         return self._process
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the process, if one is running."""
         if self._process is not None:
             self._process.close()
             self._process = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._close()

@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
+from imextract.closing import Closing
 from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes
 from imextract.database.session import Database
 from imextract.proof import Proof, ProofKind
@@ -35,7 +35,7 @@ class PlanesToProve:
     kind: ProofKind
 
 
-class Prover:
+class Prover(Closing):
     """Proves planes in as many processes as there are cores, or in this one if they are few.
 
     Parameters
@@ -108,15 +108,8 @@ class Prover:
             self._idle.put(process if is_usable else None)
         return dict(reply["errors"])
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End all processes; what was not begun is given up."""
         self._threads.shutdown(cancel_futures=True)
         while not self._idle.empty():
             process = self._idle.get()

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import imextract
 from imextract import errors
+from imextract.closing import Closing
 from imextract.config import Settings
 from imextract.errors import ImextractError
 from imextract.readers.framing import read_message, write_message
@@ -29,7 +29,7 @@ class ProcessLostError(Exception):
     """The process ended, or was ended, before it answered."""
 
 
-class SideProcess:
+class SideProcess(Closing):
     """A process that runs `imextract.side_child`, until it is closed or lost."""
 
     def __init__(self, settings: Settings) -> None:
@@ -111,17 +111,6 @@ class SideProcess:
         except subprocess.TimeoutExpired:
             return "stopped to answer"
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _python_path() -> str:

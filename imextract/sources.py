@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from imextract.closing import Closing
 from imextract.config import Settings
 from imextract.database.files import MicroscopeDataSet, MicroscopeFile, data_sets_of_entries
 from imextract.database.planes import PlaneRecord, SourcePlane
@@ -24,7 +24,7 @@ __all__ = ["SourceReader"]
 logger = logging.getLogger(__name__)
 
 
-class SourceReader:
+class SourceReader(Closing):
     """Opened microscope files of a batch.
 
     A file that cannot be opened is tried once; all its planes then fail with
@@ -124,15 +124,8 @@ class SourceReader:
         _, stack = self._open.pop(entry_id)
         stack.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close all files."""
         for entry_id in list(self._open):
             self._close(entry_id)
 

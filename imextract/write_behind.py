@@ -3,9 +3,8 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
+from imextract.closing import Closing
 from imextract.database.planes import PlaneRecord
 from imextract.errors import StorageError
 from imextract.store import FolderStore
@@ -22,7 +21,7 @@ _MOST_BYTES = 64 * 2**20
 Stored = tuple[PlaneRecord, EncodedPlane]
 
 
-class WriteBehind:
+class WriteBehind(Closing):
     """Puts planes durably in their places, a few at a time.
 
     What is given back is stored: flushed to disk and under its final name.
@@ -84,13 +83,6 @@ class WriteBehind:
         self._store.put(encoded.stored.location, encoded.content)
         return plane, encoded
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Wait for all that is underway and end the threads."""
         self._threads.shutdown()

@@ -4,12 +4,12 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import xxhash
 
+from imextract.closing import Closing
 from imextract.config import Settings
 from imextract.errors import ImextractError, PlaneNotFoundError, SourceFileError, UnknownFormatError
 from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
@@ -77,7 +77,7 @@ def inspect_file(path: Path, settings: Settings, folder: Path | None = None) -> 
         )
 
 
-class BioFormatsReader:
+class BioFormatsReader(Closing):
     """A data set that Bio-Formats opens through one file.
 
     Parameters
@@ -186,15 +186,8 @@ class BioFormatsReader:
         if pending is not None:
             self._prefetched = ref, pending
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of what is read ahead, and of names; the process goes on."""
         self._discard()
         self._names.close()
 

@@ -1,15 +1,15 @@
 """What the readers of vendors' formats share: all but the format."""
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
+from imextract.closing import Closing
 from imextract.config import Settings
 from imextract.errors import ImextractError, PlaneNotFoundError, SourceFileError
 from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
@@ -20,7 +20,7 @@ from imextract.readers.source import open_source
 __all__ = ["NativeReader"]
 
 
-class NativeReader(ABC):
+class NativeReader(Closing):
     """One file of a vendor's format, its planes numbered as Bio-Formats does.
 
     A subclass refuses what it cannot map onto Bio-Formats' series and planes
@@ -62,7 +62,7 @@ class NativeReader(ABC):
                 self._structure = tuple(self._open())
             self._check_types()
         except BaseException:
-            self._close()
+            self.close()
             raise
 
     @classmethod
@@ -91,19 +91,8 @@ class NativeReader(ABC):
         own: PixelArray = np.require(plane, plane.dtype.newbyteorder("="), ["C", "W", "O"])
         return own
 
-    def prefetch(self, ref: PlaneRef) -> None:  # noqa: B027  a subclass may have something to do
+    def prefetch(self, ref: PlaneRef) -> None:
         """Do nothing: the operating system reads ahead."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._close()
 
     @abstractmethod
     def _open(self) -> Sequence[SeriesStructure]:
@@ -113,7 +102,8 @@ class NativeReader(ABC):
     def _decode(self, ref: PlaneRef) -> PixelArray:
         """Give a plane that lies in the structure; it may be a view in any byte order."""
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._stream.close()
 
     def _left_to_bioformats(self, reason: str) -> SourceFileError:

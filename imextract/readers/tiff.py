@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 from tifffile import COMPRESSION, TiffPage
 
+from imextract.closing import Closing
 from imextract.config import Settings
 from imextract.errors import PlaneNotFoundError, SourceFileError
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
@@ -26,7 +26,7 @@ _FORMATS = frozenset({"Tagged Image File Format", "Metamorph STK", "Metamorph TI
 _STK_PLANES = 33629
 
 
-class TiffReader:
+class TiffReader(Closing):
     """A TIFF of equal pages, page by page; samples are separate planes.
 
     Plane i is sample ``i % samples`` of page ``i // samples``. The planes of a
@@ -114,15 +114,8 @@ class TiffReader:
     def prefetch(self, ref: PlaneRef) -> None:
         """Do nothing: the operating system reads ahead."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._stream.close()
 
     def _page(self, number: int) -> PixelArray:

@@ -8,13 +8,13 @@ other files of the data set.
 import os
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from imextract.closing import Closing
 
 __all__ = ["Utf8Names"]
 
 
-class Utf8Names:
+class Utf8Names(Closing):
     """Translates one file's path, and the paths beside it, to UTF-8 and back.
 
     Parameters
@@ -40,17 +40,6 @@ class Utf8Names:
         """Remove the links."""
         if self._folder is not None:
             self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _linked(self, path: Path) -> str:
         self._folder = tempfile.TemporaryDirectory(prefix="imextract-")
