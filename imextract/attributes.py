@@ -3,6 +3,7 @@
 from imextract import __version__
 from imextract.database.planes import PlaneRecord
 from imextract.hdf5 import Attributes
+from imextract.planes import TOLD
 
 __all__ = ["FORMAT_VERSION", "IDENTITY", "plane_attributes"]
 
@@ -38,14 +39,7 @@ _NAMES = (
     "emission_nm",
     "tpoint",
     "zplane",
-    "pixel_size_x_um",
-    "pixel_size_y_um",
-    "pixel_size_z_um",
-    "stage_x_um",
-    "stage_y_um",
-    "stage_z_um",
-    "time_stamp_s",
-    "exposure_ms",
+    *TOLD,
 )
 
 

@@ -10,12 +10,25 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PIXEL_TYPES", "PixelArray", "PlaneRef", "SeriesStructure"]
+__all__ = ["PIXEL_TYPES", "TOLD", "PixelArray", "PlaneRef", "SeriesStructure"]
 
 PixelArray: TypeAlias = NDArray[np.generic]
 
 # The pixel types that are stored, as NumPy spells them.
 PIXEL_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+
+
+# What a microscope may tell of a plane, by the names that it has everywhere.
+TOLD = (
+    "pixel_size_x_um",
+    "pixel_size_y_um",
+    "pixel_size_z_um",
+    "stage_x_um",
+    "stage_y_um",
+    "stage_z_um",
+    "time_stamp_s",
+    "exposure_ms",
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from imextract.cli.output import print_error, print_json, print_json_list, print_line, print_table
 from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes, update_planes
 from imextract.errors import ConfigError
+from imextract.planes import TOLD
 from imextract.registration.wells import parse_well_name, well_name
 from imextract.verify import verify_experiment
 from imextract.workplace import Workplace
@@ -19,25 +20,10 @@ __all__ = ["accept", "planes", "verify"]
 T = TypeVar("T")
 
 _TABLE = ("id", "plate", "well", "site", "acquisition", "cycle", "channel", "tpoint", "zplane")
-_TOLD = (
-    "site_name",
-    "site_y",
-    "site_x",
-    "excitation_nm",
-    "emission_nm",
-    "objective",
-    "pixel_size_x_um",
-    "pixel_size_y_um",
-    "pixel_size_z_um",
-    "stage_x_um",
-    "stage_y_um",
-    "stage_z_um",
-    "time_stamp_s",
-    "exposure_ms",
-)
+_KEPT = ("site_name", "site_y", "site_x", "excitation_nm", "emission_nm", "objective", *TOLD)
 _MORE = ("state", "source_file", "series", "plane", "height", "width", "dtype", "location")
 _STORED = ("checksum", "stored_bytes", "compression", "suspect", "error")
-_ALL = (*_TABLE, *_MORE, *_STORED, *_TOLD)
+_ALL = (*_TABLE, *_MORE, *_STORED, *_KEPT)
 
 
 def planes(options: argparse.Namespace) -> int:
@@ -121,7 +107,7 @@ def _well(text: str | None) -> str | None:
 def _row(plane: PlaneRecord) -> dict[str, Any]:
     sources = plane.sources
     return {
-        **{name: getattr(plane, name) for name in (*_TABLE, *_TOLD)},
+        **{name: getattr(plane, name) for name in (*_TABLE, *_KEPT)},
         "state": plane.state,
         "source_file": _one_or_all([str(source.source_file) for source in sources]),
         "series": _one_or_all([source.ref.series for source in sources]),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imextract.errors import RegistrationError
-from imextract.planes import PlaneRef
+from imextract.planes import TOLD, PlaneRef
 from imextract.registration.channels import add_channels
 from imextract.registration.manifest import (
     Acquisition,
@@ -28,7 +28,6 @@ from imextract.registration.manifest import (
 from imextract.registration.manifest_line import (
     CHANNEL,
     COLUMNS,
-    FACTS,
     PLANE,
     LineError,
     index,
@@ -71,7 +70,7 @@ def _written(manifest: Manifest, row: ManifestRow) -> list[object]:
     values += ["absent" if ref is None else "planned", row.source_file or ""]
     values += [None, None] if ref is None else [ref.series, ref.plane]
     values += [row.height, row.width, row.dtype]
-    values += [getattr(row, name) for name in FACTS]
+    values += [getattr(row, name) for name in TOLD]
     return [*values, channel.excitation_nm, channel.emission_nm]
 
 

@@ -3,26 +3,16 @@
 import math
 from collections.abc import Mapping
 
-from imextract.planes import PIXEL_TYPES, PlaneRef
+from imextract.planes import PIXEL_TYPES, TOLD, PlaneRef
 from imextract.registration.manifest import ManifestRow, SiteKey
 
-__all__ = ["CHANNEL", "COLUMNS", "FACTS", "PLANE", "LineError", "index", "measure", "read_line"]
+__all__ = ["CHANNEL", "COLUMNS", "PLANE", "LineError", "index", "measure", "read_line"]
 
 _SITE = ("plate", "well", "site", "site_y", "site_x")
 PLANE = ("acquisition", "cycle", "channel", "tpoint", "zplane")
 _SOURCE = ("state", "source_file", "series", "plane", "height", "width", "dtype")
-FACTS = (
-    "pixel_size_x_um",
-    "pixel_size_y_um",
-    "pixel_size_z_um",
-    "stage_x_um",
-    "stage_y_um",
-    "stage_z_um",
-    "time_stamp_s",
-    "exposure_ms",
-)
 CHANNEL = ("excitation_nm", "emission_nm")
-COLUMNS = (*_SITE, *PLANE, *_SOURCE, *FACTS, *CHANNEL)
+COLUMNS = (*_SITE, *PLANE, *_SOURCE, *TOLD, *CHANNEL)
 _LARGEST_INDEX = 2**31 - 1
 
 
@@ -53,7 +43,7 @@ def read_line(values: Mapping[str, str]) -> ManifestRow:
         height=_size(values, "height"),
         width=_size(values, "width"),
         dtype=_pixel_type(values),
-        **{name: measure(values, name) for name in FACTS},
+        **{name: measure(values, name) for name in TOLD},
     )
 
 
