@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from imextract.compression import BLOSC, DEFLATE, JPEG_LS, ZSTANDARD, Pipeline, Preset
 from imextract.planes import PixelArray
 
-__all__ = ["ChunkDamagedError", "ChunkLayout", "choose_pipeline", "decode_chunk", "encode_chunks"]
+__all__ = [
+    "ChunkDamagedError",
+    "ChunkLayout",
+    "check_chunk",
+    "choose_pipeline",
+    "decode_chunk",
+    "encode_chunks",
+]
 
 # As many rows and columns at most. Measured (python -m benchmarks --only reading): less would
 # slow down whole planes, more would slow down regions.
@@ -99,6 +106,19 @@ def encode_chunks(
         yield (y, x), content + _checksum(content)
 
 
+def check_chunk(content: Bytes) -> None:
+    """Compare the bytes of a chunk with the checksum that HDF5 puts after them.
+
+    Raises
+    ------
+    ChunkDamagedError
+        If it does not fit.
+    """
+    stored = memoryview(content)[:-_CHECKSUM_BYTES]
+    if _checksum(stored) != content[-_CHECKSUM_BYTES:]:
+        raise ChunkDamagedError("the checksum of a chunk does not fit its bytes")
+
+
 def decode_chunk(
     content: Bytes,
     offset: Offset,
@@ -107,7 +127,7 @@ def decode_chunk(
     box: PixelArray,
     at: Offset,
 ) -> None:
-    """Check and decompress a chunk, and put what of it lies in a box there.
+    """Decompress a chunk that is whole, and put what of it lies in a box there.
 
     Parameters
     ----------
@@ -117,15 +137,8 @@ def decode_chunk(
         Part of the plane, of its type in native byte order, to be filled.
     at
         First row and column of the box in the plane.
-
-    Raises
-    ------
-    ChunkDamagedError
-        If the checksum does not fit.
     """
     stored = memoryview(content)[:-_CHECKSUM_BYTES]
-    if _checksum(stored) != content[-_CHECKSUM_BYTES:]:
-        raise ChunkDamagedError("the checksum of a chunk does not fit its bytes")
     size = layout.chunk[0] * layout.chunk[1] * box.dtype.itemsize
     raw = np.frombuffer(_DECOMPRESSORS[pipeline.filter_number](stored, size), np.uint8, size)
     within, part = _overlap(offset, layout.chunk, at, box.shape)

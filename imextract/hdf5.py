@@ -23,7 +23,7 @@ import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
 from h5py import h5a, h5d, h5f, h5fd, h5p, h5s, h5t, h5z
 
-from imextract.chunks import ChunkLayout, choose_pipeline, decode_chunk, encode_chunks
+from imextract.chunks import ChunkLayout, check_chunk, choose_pipeline, decode_chunk, encode_chunks
 from imextract.compression import PRESETS, CompressionName, Pipeline
 from imextract.errors import DamagedPlaneError, StorageError
 from imextract.planes import PIXEL_TYPES, PixelArray
@@ -75,8 +75,14 @@ def encode_plane(pixels: PixelArray, attributes: Attributes, compression: Compre
         ) from error
 
 
-def decode_plane(content: bytes, name: str) -> PixelArray:
+def decode_plane(content: bytes, name: str, *, is_proven: bool = False) -> PixelArray:
     """Read the pixels from the bytes of a plane's file.
+
+    Parameters
+    ----------
+    is_proven
+        True if a checksum of all the bytes was compared: those of the chunks,
+        which take longer than some presets' decompression, tell no more.
 
     Returns
     -------
@@ -91,7 +97,9 @@ def decode_plane(content: bytes, name: str) -> PixelArray:
         file = _open_bytes(content)
         try:
             dataset = h5d.open(file, DATASET)
-            return _read(dataset, _WHOLE, _WHOLE, _chunks_in(dataset, memoryview(content)))
+            return _read(
+                dataset, _WHOLE, _WHOLE, _chunks_in(dataset, memoryview(content)), is_proven
+            )
         finally:
             file.close()
 
@@ -231,7 +239,9 @@ def _chunks_in(dataset: h5d.DatasetID, content: memoryview) -> ChunkSource:
     return find
 
 
-def _read(dataset: h5d.DatasetID, y: slice, x: slice, chunks: ChunkSource) -> PixelArray:
+def _read(
+    dataset: h5d.DatasetID, y: slice, x: slice, chunks: ChunkSource, is_proven: bool = False
+) -> PixelArray:
     height, width = dataset.shape
     rows, columns = range(height)[y], range(width)[x]
     kind = dataset.dtype.newbyteorder("=")
@@ -239,12 +249,16 @@ def _read(dataset: h5d.DatasetID, y: slice, x: slice, chunks: ChunkSource) -> Pi
         return np.empty((len(rows), len(columns)), kind)
     top, left = min(rows), min(columns)
     box: PixelArray = np.empty((max(rows) + 1 - top, max(columns) + 1 - left), kind)
-    _fill(box, dataset, (top, left), chunks)
+    _fill(box, dataset, (top, left), chunks, is_proven)
     return np.ascontiguousarray(box[:: rows.step, :: columns.step])
 
 
 def _fill(
-    box: PixelArray, dataset: h5d.DatasetID, origin: tuple[int, int], chunks: ChunkSource
+    box: PixelArray,
+    dataset: h5d.DatasetID,
+    origin: tuple[int, int],
+    chunks: ChunkSource,
+    is_proven: bool,
 ) -> None:
     """Fill an array with the pixels from a first row and column on."""
     creation = dataset.get_create_plist()
@@ -255,6 +269,8 @@ def _fill(
         if pipeline is None or skipped:
             _fill_by_hdf5(box, dataset, origin)
             return
+        if not is_proven:
+            check_chunk(content)
         decode_chunk(content, offset, layout, pipeline, box, origin)
 
 

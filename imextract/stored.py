@@ -142,7 +142,7 @@ def load_plane(store: FolderStore, plane: PlaneRecord, *, from_disk: bool = Fals
             f"{found}, expected {plane.stored_checksum}; delete the file and run the extraction "
             "again while its original is there"
         )
-    pixels = decode_plane(content, str(store.path(location)))
+    pixels = decode_plane(content, str(store.path(location)), is_proven=True)
     if checksum_of_pixels(pixels) != plane.checksum or not _is_planned(plane, pixels):
         raise DamagedPlaneError(
             f"{store.path(location)}: the stored plane is not the one in the database: "
