@@ -12,6 +12,7 @@ from imextract.errors import ConfigError, SourceFileError
 from imextract.lease import Lease, require_lease
 from imextract.originals import settle_deletions, survey_originals
 from imextract.prover import Prover, extracted_planes
+from imextract.separation import require_registered_apart
 from imextract.store import FolderStore
 from imextract.workplace import Workplace
 
@@ -41,10 +42,12 @@ def delete_output(place: Workplace, lease: Lease, *, force: bool = False) -> int
     ------
     ConfigError
         If an original is gone, or no longer gives what is stored: the stored
-        plane is then the only copy, and nothing is deleted.
+        plane is then the only copy, and nothing is deleted. Or if microscope files
+        lie in the storage, or the storage or the ledger among them.
     UnknownExperimentError, ExperimentBusyError, LedgerError, StorageError
     """
     experiment_id, database = lease.experiment_id, place.database
+    require_registered_apart(place.store, database, experiment_id)
     remove_discarded(database, place.store, lease)
     settle_deletions(database, lease)
     with database.reading() as session:
@@ -75,12 +78,16 @@ def remove_discarded(database: Database, store: FolderStore, lease: Lease) -> No
 
     Raises
     ------
+    ConfigError
+        If microscope files of the ledger lie in the storage, or the storage among them.
     UnknownExperimentError, ExperimentBusyError, LedgerError, StorageError
     """
     with database.reading() as session:
         discarded = get_experiment(session, lease.experiment_id).discarded_key
     if discarded is None:
         return
+    # Of any experiment: the ledger may have come to another storage than it had.
+    require_registered_apart(store, database)
     store.remove_tree(discarded)
     with database.transaction() as session:
         experiment = get_experiment(session, lease.experiment_id, locks=True)

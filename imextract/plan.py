@@ -20,6 +20,7 @@ from imextract.database.planes import (
 )
 from imextract.database.session import Database
 from imextract.lease import Lease, require_lease
+from imextract.separation import require_registered_apart
 from imextract.store import FolderStore
 
 __all__ = ["plan_collect", "plan_runs", "requeue_missing", "split_evenly"]
@@ -52,9 +53,12 @@ def plan_runs(
 
     Raises
     ------
+    ConfigError
+        If microscope files lie in the storage, or the storage or the ledger among them.
     UnknownExperimentError, ExperimentBusyError, LedgerError, StorageError
     """
     experiment_id = lease.experiment_id
+    require_registered_apart(store, database, experiment_id)
     remove_discarded(database, store, lease)
     missing = requeue_missing(database, store, lease)
     if missing:

@@ -65,7 +65,7 @@ class FolderStore:
             If the folder cannot be made or written.
         """
         try:
-            self._make_folder(self._incoming)
+            self._make_folder(self.incoming)
             self._clock()
         except OSError as error:
             raise self._failure(self.root, "cannot be written", error) from error
@@ -79,11 +79,11 @@ class FolderStore:
             If it is not: a disk that is not mounted looks like an empty folder,
             and must not be taken for the loss of all planes.
         """
-        if not self._incoming.is_dir():
+        if not self.incoming.is_dir():
             raise StorageError(
                 f"{self.root}: planes were stored here, but the storage is not there; mount it, or "
                 f"set IMEXTRACT_STORAGE_URL to where it is (if all is lost: mkdir -p "
-                f"{self._incoming})"
+                f"{self.incoming})"
             )
 
     def path(self, location: str) -> Path:
@@ -198,17 +198,17 @@ class FolderStore:
         int
             How many temporary files were deleted.
         """
-        if not self._incoming.is_dir():
+        if not self.incoming.is_dir():
             return 0
         count = 0
         try:
             now_s = self._clock()
-            for path in self._incoming.iterdir():
+            for path in self.incoming.iterdir():
                 if _is_left_over(path, now_s):
                     path.unlink(missing_ok=True)
                     count += 1
         except OSError as error:
-            raise self._failure(self._incoming, "cannot be tidied", error) from error
+            raise self._failure(self.incoming, "cannot be tidied", error) from error
         return count
 
     def remove_tree(self, folder: str) -> None:
@@ -228,12 +228,13 @@ class FolderStore:
             raise self._failure(path, "cannot be deleted", error) from error
 
     @property
-    def _incoming(self) -> Path:
+    def incoming(self) -> Path:
+        """Where files lie while they are written."""
         return self.root / _INCOMING
 
     def _temporary(self) -> Path:
         # Its folder is not made here: where a disk was unmounted, nothing may be stored.
-        return self._incoming / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
+        return self.incoming / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
 
     def _clock(self) -> float:
         """Give the time, in s, by which the storage dates its files."""

@@ -28,6 +28,7 @@ __all__ = [
     "list_experiments",
     "new_storage_key",
     "pending_experiments",
+    "registered_folders",
     "sum_stored",
 ]
 
@@ -89,6 +90,14 @@ def acquisition_ids(session: Session, experiment_id: int) -> Sequence[int]:
         .where(PlateRow.experiment_id == experiment_id)
         .order_by(AcquisitionRow.id)
     )
+    return session.scalars(query).all()
+
+
+def registered_folders(session: Session, experiment_id: int | None = None) -> Sequence[str]:
+    """Give the folders of microscope files of an experiment, or of all."""
+    query = select(AcquisitionRow.folder).distinct().order_by(AcquisitionRow.folder)
+    if experiment_id is not None:
+        query = query.where(AcquisitionRow.id.in_(acquisition_ids(session, experiment_id)))
     return session.scalars(query).all()
 
 

@@ -47,6 +47,13 @@ class Database:
         """The URL, without its password."""
         return self._url.render_as_string(hide_password=True)
 
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite database."""
+        if self._url.get_backend_name() != "sqlite":
+            return None
+        return Path(str(self._url.database)).absolute()
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Session]:
         """Give a session that commits when the block ends well, else rolls back.
@@ -95,12 +102,12 @@ class Database:
     @contextlib.contextmanager
     def _stage(self) -> Iterator[Engine]:
         """Give what a rehearsal may write to without holding up others."""
-        if self._url.get_backend_name() != "sqlite":
+        if self.file is None:
             yield self.engine
             return
         with tempfile.TemporaryDirectory(prefix="imextract-rehearsal-") as folder:
             file = Path(folder, "ledger.db")
-            if Path(str(self._url.database)).exists():
+            if self.file.exists():
                 self._copy(file)
             yield _engine(self._url.set(database=str(file)))
 
@@ -135,9 +142,9 @@ class Database:
                 self._migrate(connection)
 
     def _find_file(self, creates: bool) -> None:
-        if self._url.get_backend_name() != "sqlite":
+        file = self.file
+        if file is None:
             return
-        file = Path(str(self._url.database)).absolute()
         if creates:
             file.parent.mkdir(parents=True, exist_ok=True)
         elif not file.exists():
@@ -174,7 +181,7 @@ class Database:
         except SQLAlchemyError as error:
             raise LedgerError(f"database {self.name}: {_first_line(error)}") from error
         except OSError as error:
-            if isinstance(error, LedgerError) or self._url.get_backend_name() != "sqlite":
+            if isinstance(error, LedgerError) or self.file is None:
                 raise
             if error.filename is None:
                 raise

@@ -26,6 +26,8 @@ from imextract.registration.layouts import Layout
 from imextract.registration.manifest import Manifest, Problem
 from imextract.registration.manifest_file import correct_manifest, write_manifest_file
 from imextract.registration.microscopes import AUTO
+from imextract.separation import require_apart
+from imextract.store import open_store
 from imextract.workplace import Workplace
 
 __all__ = ["RegistrationRequest", "RegistrationResult", "register_folder"]
@@ -136,6 +138,7 @@ def register_folder(
     _check_manifest_file(request)
     # Not resolved: people want to see the path that they gave.
     folder = Path(os.path.abspath(request.folder))  # noqa: PTH100
+    require_apart([folder], open_store(settings.storage_url), Database(settings.database_url))
     manifest = build_manifest(folder, options, settings)
     if request.manifest is not None:
         is_taken = request.manifest.exists()

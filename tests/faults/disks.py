@@ -14,7 +14,7 @@ import pytest
 def memory_disk(folder: Path, size_kb: int, inodes: int = 0) -> Iterator[Path]:
     """Mount a disk in memory at a folder, which is made; 0 inodes for no limit."""
     folder.mkdir()
-    with _mounted(folder, "-t", "tmpfs", "-o", f"size={size_kb}k,nr_inodes={inodes}", "tmpfs"):
+    with mounted(folder, "-t", "tmpfs", "-o", f"size={size_kb}k,nr_inodes={inodes}", "tmpfs"):
         yield folder
 
 
@@ -39,12 +39,12 @@ def make_image(image: Path, size_mb: int = 24) -> Path:
 def image_disk(image: Path, folder: Path, options: str = "loop") -> Iterator[Path]:
     """Mount the image of a disk at a folder, which is made where it is missing."""
     folder.mkdir(exist_ok=True)
-    with _mounted(folder, "-o", options, str(image)):
+    with mounted(folder, "-o", options, str(image)):
         yield folder
 
 
 @contextmanager
-def _mounted(folder: Path, *arguments: str) -> Iterator[None]:
+def mounted(folder: Path, *arguments: str) -> Iterator[None]:
     tried = subprocess.run(
         ["mount", *arguments, str(folder)], capture_output=True, text=True, check=False
     )

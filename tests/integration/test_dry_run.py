@@ -199,7 +199,7 @@ def test_a_ledger_that_cannot_be_reached_is_a_problem_beside_the_others(tmp_path
     folder, ledger = tmp_path / "plate", tmp_path / "ledger.db"
     write(folder, "A01_s1")
     ledger.write_text("no database at all, but long enough to be taken for the file of one")
-    settings = Settings(database_url=f"sqlite:///{ledger}", storage_url=str(tmp_path))
+    settings = Settings(database_url=f"sqlite:///{ledger}", storage_url=str(tmp_path / "planes"))
     result = register(folder, settings, dry_run=True)
     assert result.problems == [Problem("error", None, result.problems[0].text)]
     assert "not a database" in result.problems[0].text
