@@ -20,6 +20,9 @@ __all__ = ["Database"]
 _BUSY_S = 60
 _CONNECT_S = 10
 
+# Others may hold secrets: password, sslpassword, and what is yet to come.
+_SHOWN_OPTIONS = frozenset({"host", "port", "mode", "uri"})
+
 # Any number will do, as long as all migrations lock the same one.
 _MIGRATION_LOCK = 0x696D6578
 
@@ -44,8 +47,9 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The URL, without its password."""
-        return self._url.render_as_string(hide_password=True)
+        """The URL, without its password, and of its options only those that tell where it is."""
+        options = {key: value for key, value in self._url.query.items() if key in _SHOWN_OPTIONS}
+        return self._url.set(query=options).render_as_string(hide_password=True)
 
     @property
     def file(self) -> Path | None:
@@ -194,16 +198,23 @@ class Database:
 def _parse(text_url: str) -> URL:
     try:
         url = make_url(text_url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):
+        # Not chained: the cause quotes what may be a password that stands for a port.
         raise ConfigError(
             "IMEXTRACT_DATABASE_URL is no database URL; expected sqlite:////path/to/file.db or "
             "postgresql://user:password@host/name"
-        ) from error
+        ) from None
     backend = url.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise ConfigError(
             f"IMEXTRACT_DATABASE_URL: databases of kind {backend!r} are not supported; "
             "use sqlite:// or postgresql://"
+        )
+    if "@" in (url.host or ""):
+        # The end of the password was taken for the host, and would be told as such.
+        raise ConfigError(
+            "IMEXTRACT_DATABASE_URL has several @ before the name of the database; expected one, "
+            "before the host: write @ in the user's name or password as %40"
         )
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg")

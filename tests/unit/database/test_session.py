@@ -1,6 +1,7 @@
 """The ledger's door: schema, transactions, what cannot be reached."""
 
 import datetime as dt
+import traceback
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,33 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
     assert "127.0.0.1" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:se%63ret@127.0.0.1:1/name",
+        "postgresql://user@127.0.0.1:1/name?password=secret&sslpassword=secret",
+        "postgresql://user:se/cret:secret?#@127.0.0.1:1/name",
+        "postgresql://user:pass@secret@127.0.0.1:1/name",
+        "postgresql://user:secret@127.0.0.1:port/name",
+        "postgresql://user:secret/name",
+        "postgresql://user:secret@127.0.0.1:99999/name",
+        "postgresql://user:secret@127.0.0.1:1/name?secret_option=x",
+        "postgresql+secret://user:secret@127.0.0.1:1/name",
+        "postgresql:/user:secret@127.0.0.1/name",
+        "postgres://user:secret@127.0.0.1/name",
+        "mysql://user:secret@127.0.0.1/name",
+        "secret",
+    ],
+)
+def test_no_error_holds_a_password_however_its_url_is_written(url: str) -> None:
+    with pytest.raises((ConfigError, LedgerError)) as caught:
+        Database(url).prepare()
+    # As the log of a run has it, with every error that led to this one.
+    told = "".join(traceback.format_exception(caught.value)).split("\n", maxsplit=1)[1]
+    for secret in ("secret", "se%63ret", "se/cret"):
+        assert secret not in told.replace('invalid connection option "secret_option"', ""), told
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
