@@ -22,6 +22,7 @@ worker. The message says what, where, expected, got and the remedy.
 
 __all__ = [
     "ConfigError",
+    "DamagedPixelsError",
     "DamagedPlaneError",
     "DeadlyFileError",
     "ExperimentBusyError",
@@ -72,6 +73,10 @@ class SourceFileError(ImextractError, OSError):
 
 class UnknownFormatError(SourceFileError):
     """No reader recognises the file."""
+
+
+class DamagedPixelsError(SourceFileError):
+    """Pixels of a known coding do not decode: whoever gives some all the same guesses."""
 
 
 class DeadlyFileError(SourceFileError):

@@ -9,7 +9,7 @@ from imextract.errors import ImextractError, SourceFileError
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.bioformats import BioFormatsReader
 from imextract.readers.inspection import Inspection
-from imextract.readers.protocol import ReaderKind
+from imextract.readers.protocol import PlaneReader, ReaderKind
 
 __all__ = ["find_difference", "sample_planes"]
 
@@ -20,18 +20,32 @@ def find_difference(kind: ReaderKind, inspection: Inspection, settings: Settings
     """Say how a reader differs from Bio-Formats; None if it does not.
 
     The series must have the same sizes and types, and all planes of a sample
-    the same pixels.
+    the same pixels. A plane that the reader refuses is damaged where it reads others:
+    it fails, whatever Bio-Formats makes of it.
     """
+    refused: list[str] = []
     try:
         with kind(inspection.path, settings) as ours:
             if not _are_alike(kind, ours.structure, inspection.structure):
                 return f"expected {inspection.structure[:3]}, got {ours.structure[:3]}"
             sample = sample_planes(inspection.structure)
-            found = {ref: ours.read_plane(ref) for ref in sample}
+            found = dict(_read_all(ours, sample, refused))
     except (ImextractError, OSError) as error:
         # Whatever a reader cannot honour is left to Bio-Formats.
         return str(error)
+    if not found:
+        return refused[0]
     return _different_plane(inspection, settings, found)
+
+
+def _read_all(
+    reader: PlaneReader, refs: Sequence[PlaneRef], refused: list[str]
+) -> Iterator[tuple[PlaneRef, PixelArray]]:
+    for ref in refs:
+        try:
+            yield ref, reader.read_plane(ref)
+        except SourceFileError as error:
+            refused.append(error.message)
 
 
 def sample_planes(structure: Sequence[SeriesStructure]) -> tuple[PlaneRef, ...]:

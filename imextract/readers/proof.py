@@ -4,7 +4,8 @@ Where a TIFF of a data set is missing, empty or truncated, Bio-Formats gives
 zeros, wholly or in part, without a word; of some formats (Yokogawa CV7000) it
 gives another plane in place of one whose file is missing. So a plane that might
 be such a one is accepted only if a healthy TIFF of its series holds the very
-same pixels, and holds them for no other plane.
+same pixels, and holds them for no other plane. Nor is a plane accepted that no TIFF
+holds while the pixels of one are damaged.
 """
 
 from collections import Counter
@@ -92,7 +93,11 @@ class PlaneProof:
         if problems:
             is_held = not is_constant(plane) and self._evidence(ref.series).holds(plane)
             return self._doubt_other(ref, plane) if is_held else problems
-        if not self._has_tiffs or self._is_lone_tiff:
+        if not self._has_tiffs:
+            return ""
+        if damage := self._evidence(ref.series).damage_unless_held(plane):
+            return damage
+        if self._is_lone_tiff:
             return ""
         return (
             self._doubt_constant(ref, plane)
@@ -159,7 +164,8 @@ class _Evidence:
             if file not in known:
                 self._examine(file)
         bad = {*known, *self.problems}
-        self._digests = _digests([file for file in files if file not in bad])
+        self._damages: list[str] = []
+        self._digests = _digests([file for file in files if file not in bad], self._damages)
         self._seen: Counter[bytes] = Counter()
 
     def holds(self, plane: PixelArray) -> bool:
@@ -171,6 +177,13 @@ class _Evidence:
                 return False
             self._seen[digest] += 1
         return True
+
+    def damage_unless_held(self, plane: PixelArray) -> str:
+        """Say which pages have damaged pixels, unless a page that has none holds the plane.
+
+        Of LZW or PackBits that do not decode, Bio-Formats gives the beginning, and then zeros.
+        """
+        return "" if self.holds(plane) else "; ".join(self._damages[:3])
 
     def count(self, plane: PixelArray) -> int:
         """Count the pages of healthy TIFFs that hold the plane; decodes all."""
@@ -201,10 +214,10 @@ def _any_tiff(files: Sequence[Path]) -> bool:
     return by_name or any(is_tiff(file) for file in files)
 
 
-def _digests(files: Sequence[Path]) -> Iterator[bytes]:
+def _digests(files: Sequence[Path], damages: list[str]) -> Iterator[bytes]:
     for file in files:
         try:
-            yield from map(_digest, tiff_planes(file))
+            yield from map(_digest, tiff_planes(file, damages))
         except SourceFileError:
             # What cannot be decoded proves nothing.
             continue

@@ -9,7 +9,7 @@ from tifffile import COMPRESSION, TiffPage
 
 from imextract.closing import Closing
 from imextract.config import Settings
-from imextract.errors import PlaneNotFoundError, SourceFileError
+from imextract.errors import DamagedPixelsError, PlaneNotFoundError, SourceFileError
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.expected import ExpectedFile, refuse_changed
 from imextract.readers.inspection import Inspection
@@ -145,8 +145,14 @@ class TiffReader(Closing):
         return int(first.samplesperpixel)
 
 
-def tiff_planes(path: Path) -> Iterator[PixelArray]:
-    """Give every plane of a TIFF that can be decoded with certainty, page by page."""
+def tiff_planes(path: Path, damages: list[str] | None = None) -> Iterator[PixelArray]:
+    """Give every plane of a TIFF that can be decoded with certainty, page by page.
+
+    Parameters
+    ----------
+    damages
+        What is wrong with pages whose pixels are damaged is put in here.
+    """
     with open_source(path) as stream:
         pages = open_pages(path, stream)
         stack_size = _stack_size(path, pages)
@@ -158,9 +164,10 @@ def tiff_planes(path: Path) -> Iterator[PixelArray]:
             try:
                 check_page(path, number, page)
                 yield from decode_page(path, number, page)
-            except SourceFileError:
+            except SourceFileError as error:
                 # Such a page proves nothing; others of the file may.
-                continue
+                if damages is not None and isinstance(error, DamagedPixelsError):
+                    damages.append(error.message)
 
 
 def _stack_size(path: Path, pages: Sequence[TiffPage]) -> int | None:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 from tifffile import TiffFile, TiffFileError, TiffPage
 
-from imextract.errors import SourceFileError
+from imextract.errors import DamagedPixelsError, SourceFileError
 from imextract.planes import PIXEL_TYPES, PixelArray
 from imextract.readers.source import refuse_bomb
 from imextract.readers.tiff_structure import check_tiff_stream
@@ -78,14 +78,17 @@ def decode_page(path: Path, number: int, page: TiffPage) -> PixelArray:
 
     Raises
     ------
+    DamagedPixelsError
+        If its pixels are damaged.
     SourceFileError
-        If it cannot be decoded.
+        If it cannot be decoded for another reason, such as an unknown coding.
     """
     try:
         pixels = page.asarray()
     except Exception as error:
         # The fence around decoders: imagecodecs has an error class for each codec.
-        raise SourceFileError(
+        kind = DamagedPixelsError if _tells_damage(error) else SourceFileError
+        raise kind(
             f"{path}: page {number} at offset {page.offset} cannot be decoded: "
             f"{type(error).__name__}: {error}; replace the file by a whole one"
         ) from error
@@ -94,6 +97,12 @@ def decode_page(path: Path, number: int, page: TiffPage) -> PixelArray:
         pixels = np.moveaxis(pixels, -1, 0)
     samples: PixelArray = pixels.reshape((page.samplesperpixel, *shape))
     return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+
+
+def _tells_damage(error: Exception) -> bool:
+    """Whether a decoder stumbled over pixels; tifffile tells of unknown codings otherwise."""
+    is_unknown = isinstance(error, NotImplementedError)
+    return isinstance(error, RuntimeError | TiffFileError) and not is_unknown
 
 
 def dtype_name(page: TiffPage) -> str:

@@ -8,29 +8,25 @@ must be, that is checked here, without decoding anything.
 import os
 import re
 import struct
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from imextract.errors import SourceFileError
-from imextract.readers.source import open_source
+from imextract.readers.source import open_source, read_exactly
 
 __all__ = ["why_not_whole"]
 
-# Formats that store pixels one after the other, uncompressed.
-_RAW = frozenset(
-    {
-        "Andor SIF",
-        "Bio-Rad PIC",
-        "Deltavision",
-        "IMAGIC",
-        "Medical Research Council",
-        "Princeton Instruments SPE",
-        "SPIDER",
-    }
-)
-_ICS = "Image Cytometry Standard"
 
+_ICS = "Image Cytometry Standard"
+_ICS_END = re.compile(rb"[\r\n]end[ \t]*\r?\n")
+_MRC_HEAD, _MRC_SECOND = 1024, 92
+_SPIDER_HEAD_AT = 84
+_LARGEST_HEAD = 1 << 20
+_PART = 1 << 20
+
+_C01_MAGIC = b"\0\0\0\x10"
 _ND2_MAGIC = b"\xda\xce\xbe\x0a"
 _ND2_END = b"ND2 CHUNK MAP SIGNATURE 0000001!"
 _ND2_TAIL = len(_ND2_END) + 8
@@ -69,22 +65,61 @@ def why_not_whole(format_name: str, files: Sequence[Path], pixel_bytes: int) -> 
 
 
 def _why_too_short(format_name: str, files: Sequence[Path], pixel_bytes: int) -> str:
-    is_raw = format_name in _RAW or (format_name == _ICS and not _is_gzipped(files))
-    there = sum(file.stat().st_size for file in files if file.exists())
-    if not is_raw or there >= pixel_bytes:
+    head = _HEADS.get(format_name)
+    if head is None:
+        return ""
+    # Where a set has a file with nothing but pixels, that is the largest.
+    file = max(files, key=lambda one: one.stat().st_size if one.exists() else -1)
+    if _is_compressed(format_name, files):
+        return ""
+    with open_source(file) as stream:
+        expected = head(file, stream) + pixel_bytes
+        there = stream.seek(0, os.SEEK_END)
+    if there >= expected:
         return ""
     return (
-        f"{files[0]}: is truncated: {pixel_bytes} bytes of pixels expected, got {there} bytes in "
-        "all; copy it again from the microscope"
+        f"{file}: is truncated: {expected} bytes expected, {pixel_bytes} of them pixels, "
+        f"got {there}; copy it again from the microscope"
     )
 
 
-def _is_gzipped(files: Sequence[Path]) -> bool:
+def _is_compressed(format_name: str, files: Sequence[Path]) -> bool:
+    if format_name != _ICS:
+        return False
     for file in files:
         with open_source(file) as stream:
             if file.suffix.lower() == ".ics" and b"gzip" in stream.read(1 << 16):
                 return True
     return False
+
+
+def _fixed(size: int) -> Callable[[Path, BinaryIO], int]:
+    def head(path: Path, stream: BinaryIO) -> int:  # noqa: ARG001  as all are called
+        return size
+
+    return head
+
+
+def _mrc_head(path: Path, stream: BinaryIO) -> int:
+    """Give the size of both headers of MRC and of DeltaVision, which comes of it."""
+    content = read_exactly(path, stream, 0, _MRC_HEAD)
+    sizes = (int(struct.unpack_from(f"{order}I", content, _MRC_SECOND)[0]) for order in "<>")
+    # Whichever byte order tells it, the second header is small.
+    return _MRC_HEAD + min(sizes)
+
+
+def _spider_head(path: Path, stream: BinaryIO) -> int:
+    content = read_exactly(path, stream, 0, _SPIDER_HEAD_AT + 4)
+    sizes = (struct.unpack_from(f"{order}f", content, _SPIDER_HEAD_AT)[0] for order in "<>")
+    return next((int(size) for size in sizes if 1 <= size < _LARGEST_HEAD), 0)
+
+
+def _ics_head(path: Path, stream: BinaryIO) -> int:
+    """Give where pixels begin that are in the same file as the header: after its end."""
+    if path.suffix.lower() != ".ics":
+        return 0
+    found = _ICS_END.search(stream.read(_LARGEST_HEAD))
+    return found.end() if found else 0
 
 
 def _nd2(path: Path) -> str:
@@ -164,7 +199,35 @@ def _lif_blocks(stream: BinaryIO, length: int, version: int) -> set[tuple[str, i
     return found
 
 
+def _c01(path: Path) -> str:
+    with open_source(path) as stream:
+        # Others are not compressed.
+        if stream.read(len(_C01_MAGIC)) != _C01_MAGIC:
+            return ""
+        decoder = zlib.decompressobj()
+        try:
+            while not decoder.eof and (part := decoder.unconsumed_tail or stream.read(_PART)):
+                decoder.decompress(part, _PART)
+        except zlib.error as error:
+            return f"its compressed pixels are damaged: {error}"
+        return "" if decoder.eof else "its compressed pixels have no end"
+
+
+# How many bytes come before the pixels, of formats that store these one after the
+# other, uncompressed.
+_HEADS: dict[str, Callable[[Path, BinaryIO], int]] = {
+    "Andor SIF": _fixed(0),
+    "Bio-Rad PIC": _fixed(76),
+    "Deltavision": _mrc_head,
+    "IMAGIC": _fixed(0),
+    "Medical Research Council": _mrc_head,
+    "Princeton Instruments SPE": _fixed(4100),
+    "SPIDER": _spider_head,
+    _ICS: _ics_head,
+}
+
 _CHECKS: dict[str, Callable[[Path], str]] = {
+    "Cellomics C01": _c01,
     "Leica Image File Format": _lif,
     "Nikon ND2": _nd2,
     "Zeiss CZI": _czi,

@@ -5,7 +5,7 @@ from pathlib import Path
 from tifffile import COMPRESSION, TiffFile
 
 from imextract.config import Settings
-from imextract.errors import SourceFileError
+from imextract.errors import DamagedPixelsError, SourceFileError
 from imextract.planes import PlaneRef
 from imextract.readers.bioformats import Inspection, inspect_file
 from imextract.readers.registry import choose_reader
@@ -78,11 +78,14 @@ def _is_of_unknown_coding(path: Path) -> bool:
 
 
 def _inspect_tiff(path: Path, folder: Path) -> Inspection:
-    """Describe a TIFF by its pages, once its first and its last plane were decoded."""
+    """Describe a TIFF by its pages, once its first or its last plane was decoded."""
     with TiffReader(path) as reader:
         (series,) = structure = reader.structure
-        for plane in {0, series.plane_count - 1}:
-            reader.read_plane(PlaneRef(0, plane))
+        try:
+            reader.read_plane(PlaneRef(0, 0))
+        except DamagedPixelsError:
+            # Only this one, if others can be read.
+            reader.read_plane(PlaneRef(0, series.plane_count - 1))
     return Inspection(
         path=path,
         format_name="Tagged Image File Format",
