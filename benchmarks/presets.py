@@ -1,4 +1,4 @@
-"""What each compression preset costs, on a simulated plane and on real ones."""
+"""What each compression preset costs, and how small it makes planes of real microscopes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +10,7 @@ import tifffile
 
 from benchmarks.bench import Bench
 from benchmarks.tables import Table
+from imextract.chunks import ChunkLayout, choose_pipeline, encode_chunks
 from imextract.compression import PRESETS
 from imextract.hdf5 import decode_plane, encode_plane
 from imextract.planes import PixelArray
@@ -19,7 +20,6 @@ __all__ = ["tables"]
 
 T = TypeVar("T")
 
-# Files of real planes, if the folder is there: an Operetta, a 20x objective.
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
 _CHERRY = "--W00001--P00001--Z00000--T00000--cherry.tif"
 # Real planes, if the folder is there.
@@ -28,6 +28,21 @@ _REAL = {
     "r03c03f01p01-ch1sk1fk1fl1.tiff",
     "20x": f"CellProfiler+examples/ExampleIlluminationCorrection/images/{_CHERRY}",
 }
+# One file of each set, of which every page that has a size worth dividing is taken.
+_SETS = {
+    **_REAL,
+    "BBBC022, IXM": "haesleinhuepf+BioImageAnalysisNotebooks/BBBC022/IXMtest_A02_s9.tif",
+    "ImageXpress": "fmi-faim+faim-ipa/9987_Plate_3434/TimePoint_1/ZStep_1/9987_B02_s1_w1.TIF",
+    "MetaMorph": "CellProfiler+CellProfiler/metamorph_tif/MetamorphImage.tif",
+    "confocal, saturated": "NEUBIAS+training-resources/xy_12bit__saturated_plant/"
+    "xy_12bit__saturated_plant.tif",
+    "human cells, 8 bits": "CellProfiler+examples/ExampleHuman/images/"
+    "AS_09125_050116030001_D03f00d0.tif",
+    "SBS plate, 8 bits": "CellProfiler+CellProfiler/ExampleSBSImages/Channel1-01-A-01.tif",
+    "TEM, 8 bits": "hyperspy+rosettasciio/TVIPS_bin4/TVIPS_bin4.tif",
+}
+_WORTH_DIVIDING = 256
+_CHUNKS = (128, 256, 512)
 
 
 def tables(bench: Bench) -> Iterator[Table]:
@@ -50,6 +65,55 @@ def tables(bench: Bench) -> Iterator[Table]:
         table.add(f"`{preset}`", *cells)
     table.note = f"MB of pixels per CPU second, one thread, the best of {rounds}."
     yield table
+    if sets := dict(_sets()):
+        yield _ratios(sets)
+
+
+def _ratios(sets: dict[str, list[PixelArray]]) -> Table:
+    table = Table(
+        "How small do real planes become?",
+        ("image set", "planes", *(f"`{preset}`" for preset in PRESETS if preset != "none"),
+         *(f"`zstd` in {size}²" for size in _CHUNKS)),
+    )  # fmt: skip
+    for name, planes in sets.items():
+        table.add(name, len(planes), *_set_ratios(planes))
+    means = zip(*(_set_ratios(planes) for planes in sets.values()), strict=True)
+    count = sum(map(len, sets.values()))
+    table.add("mean of the sets", count, *(float(np.mean(ratios)) for ratios in means))
+    table.note = "Bytes of pixels by bytes of their chunks; the last columns by chunk shape."
+    return table
+
+
+def _set_ratios(planes: list[PixelArray]) -> list[float]:
+    before = sum(plane.nbytes for plane in planes)
+    after = [
+        sum(_stored_bytes(plane, preset) for plane in planes)
+        for preset in PRESETS
+        if preset != "none"
+    ]
+    after += [sum(_stored_bytes(plane, "zstd", size) for plane in planes) for size in _CHUNKS]
+    return [before / size for size in after]
+
+
+def _stored_bytes(pixels: PixelArray, preset: str, chunk: int | None = None) -> int:
+    height, width = pixels.shape
+    layout = ChunkLayout.of(height, width)
+    if chunk is not None:
+        layout = ChunkLayout((height, width), (min(chunk, height), min(chunk, width)))
+    pipeline = choose_pipeline(pixels, layout, PRESETS[preset])
+    return sum(len(content) for _, content in encode_chunks(pixels, layout, pipeline))
+
+
+def _sets() -> Iterator[tuple[str, list[PixelArray]]]:
+    for name, path in _SETS.items():
+        if (_SHARED / path).exists():
+            with tifffile.TiffFile(_SHARED / path) as file:
+                planes = [np.asarray(page.asarray()) for page in file.pages]
+            yield name, [plane for plane in planes if _is_worth(plane)]
+
+
+def _is_worth(plane: PixelArray) -> bool:
+    return plane.ndim == 2 and min(plane.shape) >= _WORTH_DIVIDING
 
 
 def _planes() -> Iterator[tuple[str, PixelArray]]:
