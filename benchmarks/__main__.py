@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import extraction, overheads, peers, presets, reading, scaling
+from benchmarks import extraction, overheads, peers, presets, reading, scaling, writing
 from benchmarks.bench import Bench
 from benchmarks.machine import describe_machine
 from benchmarks.tables import Table
@@ -17,6 +17,7 @@ QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "peers": peers.tables,
     "reading": reading.tables,
     "presets": presets.tables,
+    "writing": writing.tables,
     "overheads": overheads.tables,
     "scaling": scaling.tables,
 }

@@ -14,6 +14,7 @@ import socket
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from imextract.durable import flush, write_flushed
 from imextract.errors import ConfigError, DamagedPlaneError, StorageError
 
 __all__ = ["FolderStore", "open_store"]
@@ -128,9 +129,9 @@ class FolderStore:
         """
         path = self.path(location)
         try:
-            _flush(path)
+            flush(path)
             self._make_folder(path.parent)
-            _flush(path.parent)
+            flush(path.parent)
         except OSError as error:
             raise self._failure(path, "cannot be flushed", error) from error
 
@@ -248,7 +249,7 @@ class FolderStore:
     def _place(self, path: Path, content: bytes) -> None:
         temporary = self._temporary()
         try:
-            _write_flushed(temporary, content)
+            write_flushed(temporary, content)
             self._make_folder(path.parent)
             temporary.rename(path)
         except BaseException:
@@ -256,7 +257,7 @@ class FolderStore:
                 temporary.unlink()
             raise
         try:
-            _flush(path.parent)
+            flush(path.parent)
         except OSError:
             # It must not be found and believed: a disk that could not write
             # says so only once.
@@ -272,7 +273,7 @@ class FolderStore:
         self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         # Also where it was there: whoever made it may have been killed before this.
-        _flush(folder.parent)
+        flush(folder.parent)
         self._durable.add(folder)
 
     @staticmethod
@@ -282,22 +283,6 @@ class FolderStore:
             f"{path}: storage {what}: {reason}; mend the disk, its space or its permissions "
             "and run again, only what is missing is redone"
         )
-
-
-def _write_flushed(path: Path, content: bytes) -> None:
-    with path.open("xb", buffering=0) as file:
-        view = memoryview(content)
-        while view:
-            view = view[file.write(view) :]
-        os.fsync(file.fileno())
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_left_over(path: Path, now_s: float) -> bool:

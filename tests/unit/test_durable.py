@@ -1,0 +1,60 @@
+"""Files that are on the disk, whichever way they go there."""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from imextract.durable import write_flushed
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, MIB - 1, MIB, MIB + 1, 3 * MIB + 4097])
+def test_a_file_of_any_size_is_written_whole(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    write_flushed(tmp_path / "plane.h5", content)
+    assert (tmp_path / "plane.h5").read_bytes() == content
+
+
+def test_no_file_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "plane.h5").write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        write_flushed(tmp_path / "plane.h5", bytes(2 * MIB))
+    assert (tmp_path / "plane.h5").read_bytes() == b"old"
+
+
+def is_in_memory(path: Path) -> bool:
+    """Say whether the system could give the file without asking the disk."""
+    with path.open("rb") as file:
+        try:
+            return os.preadv(file.fileno(), [bytearray(4096)], 0, os.RWF_NOWAIT) > 0
+        except BlockingIOError:
+            return False
+
+
+def test_a_large_file_takes_no_room_in_memory(tmp_path: Path) -> None:
+    write_flushed(tmp_path / "small.h5", bytes(MIB // 2))
+    write_flushed(tmp_path / "large.h5", bytes(2 * MIB))
+    # The small one shows that the question is answered.
+    assert is_in_memory(tmp_path / "small.h5")
+    assert not is_in_memory(tmp_path / "large.h5")
+
+
+def test_where_nothing_goes_directly_it_goes_by_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched: no file system that refuses can be mounted without being root.
+    real, direct = fcntl.fcntl, os.O_DIRECT
+
+    def refuse(descriptor: int, command: int, flags: int = 0) -> int:
+        if command == fcntl.F_SETFL and flags & direct:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return int(real(descriptor, command, flags))
+
+    monkeypatch.setattr("imextract.durable.fcntl", refuse)
+    content = os.urandom(2 * MIB + 1)
+    write_flushed(tmp_path / "plane.h5", content)
+    assert (tmp_path / "plane.h5").read_bytes() == content
