@@ -21,7 +21,7 @@ from typing import TypeAlias
 import h5py
 import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
-from h5py import h5a, h5d, h5f, h5fd, h5p, h5s, h5t, h5z
+from h5py import h5a, h5d, h5f, h5fd, h5l, h5p, h5s, h5t, h5z
 
 from imextract.chunks import ChunkLayout, check_chunk, choose_pipeline, decode_chunk, encode_chunks
 from imextract.compression import PRESETS, CompressionName, Pipeline
@@ -96,7 +96,7 @@ def decode_plane(content: bytes, name: str, *, is_proven: bool = False) -> Pixel
     with _damage_named(name):
         file = _open_bytes(content)
         try:
-            dataset = h5d.open(file, DATASET)
+            dataset = _open_dataset(file)
             return _read(
                 dataset, _WHOLE, _WHOLE, _chunks_in(dataset, memoryview(content)), is_proven
             )
@@ -136,7 +136,7 @@ def read_region(path: Path, y: slice, x: slice) -> PixelArray:
     with _damage_named(str(path)):
         file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _reading())
         try:
-            dataset = h5d.open(file, DATASET)
+            dataset = _open_dataset(file)
             return _read(dataset, y, x, dataset.read_direct_chunk)
         finally:
             file.close()
@@ -228,6 +228,18 @@ def _open_bytes(content: bytes) -> h5f.FileID:
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fileobj_driver(h5fd.fileobj_driver, io.BytesIO(content))
     return h5f.open(b"plane.h5", h5f.ACC_RDONLY, access)
+
+
+def _open_dataset(file: h5f.FileID) -> h5d.DatasetID:
+    """Open the pixels, which must lie in this very file."""
+    if file.links.get_info(DATASET).type != h5l.TYPE_HARD:
+        raise ValueError("its dataset is a link to elsewhere")
+    dataset = h5d.open(file, DATASET)
+    creation = dataset.get_create_plist()
+    # Neither virtual nor in external files, which are no chunks.
+    if creation.get_layout() != h5d.CHUNKED or dataset.rank != 2:
+        raise ValueError("its dataset is no plane in chunks")
+    return dataset
 
 
 def _chunks_in(dataset: h5d.DatasetID, content: memoryview) -> ChunkSource:

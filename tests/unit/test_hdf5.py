@@ -1,6 +1,7 @@
 """The HDF5 form of a plane: identity, attributes, damage."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -108,3 +109,34 @@ def test_what_is_no_stored_plane_is_named_damaged(content: bytes) -> None:
 def test_a_missing_file_is_named_missing(tmp_path: Path) -> None:
     with pytest.raises(DamagedPlaneError, match="missing"):
         read_region(tmp_path / "7.h5", slice(0, 1), slice(0, 1))
+
+
+def link(file: h5py.File, other: Path) -> None:
+    file["array"] = h5py.ExternalLink(str(other), "array")
+
+
+def external_storage(file: h5py.File, other: Path) -> None:
+    file.create_dataset("array", (8, 8), "uint8", external=[(str(other), 0, 64)])
+
+
+def virtual(file: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((40, 50), "uint16")
+    layout[:] = h5py.VirtualSource(str(other), "array", (40, 50))
+    file.create_virtual_dataset("array", layout)
+
+
+@pytest.mark.parametrize("lead_out", [link, external_storage, virtual])
+def test_pixels_of_another_file_are_never_given(
+    tmp_path: Path, lead_out: Callable[[h5py.File, Path], None]
+) -> None:
+    other, path = tmp_path / "other.h5", tmp_path / "plane.h5"
+    other.write_bytes(encode_plane(plane(shape=(40, 50)), {}, "none"))
+    with h5py.File(path, "w") as file:
+        lead_out(file, other)
+    # The trap works: HDF5 by itself follows.
+    with h5py.File(path) as file:
+        assert file["array"][:].any()
+    with pytest.raises(DamagedPlaneError):
+        read_region(path, slice(None), slice(None))
+    with pytest.raises(DamagedPlaneError):
+        decode_plane(path.read_bytes(), "plane")
