@@ -24,8 +24,11 @@ class ImextractBatchArguments(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    batch_size: int = Field(
-        default=100, ge=1, description="At most this many acquisition sites per job."
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="At most this many acquisition sites per job; by default as many as make "
+        "about half a minute of work.",
     )
     delete: bool = Field(
         default=False,

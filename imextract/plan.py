@@ -21,6 +21,7 @@ from imextract.database.planes import (
 from imextract.database.session import Database
 from imextract.lease import Lease, require_lease
 from imextract.separation import require_registered_apart
+from imextract.sizing import job_count
 from imextract.store import FolderStore
 
 __all__ = ["plan_collect", "plan_runs", "requeue_missing", "split_evenly"]
@@ -48,8 +49,7 @@ def plan_runs(
     Returns
     -------
     list of RunBatch
-        Evenly filled, at most `arguments.batch_size` sites each, and at least
-        `arguments.workers` of them when there are sites enough.
+        Evenly filled, as many as `sizing.job_count` says.
 
     Raises
     ------
@@ -68,12 +68,13 @@ def plan_runs(
         require_lease(session, lease)
         was_cut_off = batch_queries.close_lost_runs(session, experiment_id)
         sites = batch_queries.pending_sites(session, experiment_id)
+        jobs = job_count(batch_queries.pending_work(session, experiment_id), arguments)
         generation = batch_queries.next_generation(session, experiment_id, "run")
         return [
             _add_run_batch(
                 session, experiment_id, generation, job, chunk, arguments, is_apart=was_cut_off
             )
-            for job, chunk in enumerate(split_evenly(sites, arguments), start=1)
+            for job, chunk in enumerate(split_evenly(sites, jobs), start=1)
         ]
 
 
@@ -150,15 +151,9 @@ def _missing_planes(session: Session, store: FolderStore, experiment_id: int) ->
     return missing
 
 
-def split_evenly(
-    sites: Sequence[int], arguments: ImextractBatchArguments
-) -> Iterator[Sequence[int]]:
-    """Split sites into chunks whose lengths differ by one at most."""
-    if not sites:
-        return
-    needed = -(-len(sites) // arguments.batch_size)
-    count = max(needed, min(arguments.workers, len(sites)))
-    bounds = [len(sites) * part // count for part in range(count + 1)]
+def split_evenly(sites: Sequence[int], count: int) -> Iterator[Sequence[int]]:
+    """Split sites into so many chunks, whose lengths differ by one at most."""
+    bounds = [len(sites) * part // count for part in range(count + 1)] if count else []
     for start, end in pairwise(bounds):
         yield sites[start:end]
 

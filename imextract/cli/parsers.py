@@ -165,7 +165,9 @@ def _add_faults(parser: argparse.ArgumentParser) -> None:
 
 def _add_init(commands: "Commands") -> None:
     parser = _plain(commands, "init", "share out the planes that are missing into jobs")
-    parser.add_argument("-b", "--batch-size", type=int, default=100, help="most sites in a job")
+    parser.add_argument(
+        "-b", "--batch-size", type=int, help="most sites in a job; by default half a minute's work"
+    )
     parser.add_argument(
         "--delete", action="store_true", help="collect deletes originals that are proven"
     )

@@ -5,11 +5,13 @@ import os
 import socket
 from collections.abc import Sequence
 
-from sqlalchemy import exists, func, select, update
+import numpy as np
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from imextract.database.experiments import acquisition_ids
 from imextract.database.models import BatchRow, BatchRunRow, ChannelImageFileRow
+from imextract.sizing import Work
 
 __all__ = [
     "add_batch",
@@ -22,6 +24,7 @@ __all__ = [
     "has_deadly_planes",
     "next_generation",
     "pending_sites",
+    "pending_work",
     "runs_of_batch",
     "unfinished_batches",
     "was_cut_off",
@@ -34,16 +37,27 @@ _LOST = "its process ended without a word: killed, crashed, or out of memory"
 
 def pending_sites(session: Session, experiment_id: int) -> list[int]:
     """Give the sites that have planes to extract, in the order of their ids."""
-    query = (
-        select(Plane.site_id)
-        .where(
-            Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
-            Plane.state.in_(("planned", "failed")),
-        )
-        .distinct()
-        .order_by(Plane.site_id)
-    )
-    return list(session.scalars(query))
+    query = select(Plane.site_id).where(*_is_pending(session, experiment_id))
+    return list(session.scalars(query.distinct().order_by(Plane.site_id)))
+
+
+def pending_work(session: Session, experiment_id: int) -> Work:
+    """Give what there is to extract."""
+    conditions = _is_pending(session, experiment_id)
+    sites = session.scalar(select(func.count(Plane.site_id.distinct())).where(*conditions))
+    query = select(Plane.dtype, func.count(), func.sum(Plane.height * Plane.width))
+    planes = pixel_bytes = 0
+    for dtype, count, pixels in session.execute(query.where(*conditions).group_by(Plane.dtype)):
+        planes += count
+        pixel_bytes += int(pixels) * np.dtype(dtype).itemsize
+    return Work(sites or 0, planes, pixel_bytes)
+
+
+def _is_pending(session: Session, experiment_id: int) -> list[ColumnElement[bool]]:
+    return [
+        Plane.acquisition_id.in_(acquisition_ids(session, experiment_id)),
+        Plane.state.in_(("planned", "failed")),
+    ]
 
 
 def next_generation(session: Session, experiment_id: int, phase: str) -> int:
@@ -68,15 +82,17 @@ def assign_sites(
 ) -> int:
     """Put the planes that these sites still lack into a batch; give their count."""
     acquisitions = acquisition_ids(session, experiment_id)
+    # A sum is in no index. By that of acquisition and state, which databases
+    # would prefer, every batch would look at all planes of the experiment.
+    conditions = [
+        (Plane.acquisition_id + 0).in_(acquisitions),
+        Plane.state.in_(("planned", "failed")),
+    ]
     count = 0
     for start in range(0, len(site_ids), 500):
         changed = session.execute(
             update(Plane)
-            .where(
-                Plane.site_id.in_(site_ids[start : start + 500]),
-                Plane.acquisition_id.in_(acquisitions),
-                Plane.state.in_(("planned", "failed")),
-            )
+            .where(Plane.site_id.in_(site_ids[start : start + 500]), *conditions)
             .values(batch_id=batch_id)
             .execution_options(synchronize_session=False)
         )

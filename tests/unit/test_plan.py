@@ -1,15 +1,18 @@
 """Init: batches of whole sites, only of what is missing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, event
 
 from imextract.batches import ImextractBatchArguments
 from imextract.errors import StorageError, UnknownExperimentError
 from imextract.extractor import ImageExtractor
 from imextract.plan import split_evenly
+from imextract.sizing import Work, job_count
 from tests.experiments import SmallExperiment, make_experiment
 
 
@@ -17,7 +20,8 @@ from tests.experiments import SmallExperiment, make_experiment
 def test_batches_partition_the_sites_evenly(count: int, batch_size: int, workers: int) -> None:
     sites = list(range(10, 10 + count))
     arguments = ImextractBatchArguments(batch_size=batch_size, workers=workers)
-    chunks = [list(chunk) for chunk in split_evenly(sites, arguments)]
+    jobs = job_count(Work(count, 4 * count, 4_000 * count), arguments)
+    chunks = [list(chunk) for chunk in split_evenly(sites, jobs)]
     assert [site for chunk in chunks for site in chunk] == sites
     lengths = [len(chunk) for chunk in chunks]
     assert len(chunks) >= min(workers, count)
@@ -96,3 +100,25 @@ def test_a_lost_plane_without_original_fails_until_it_is_brought_back(
     (result,) = experiment.extract()
     assert (result.already_there, result.failed) == (1, 0)
     assert experiment.extract() == []
+
+
+def test_a_batch_finds_its_planes_by_their_sites_not_among_all(
+    experiment: SmallExperiment,
+) -> None:
+    plans: list[str] = []
+
+    def explain(
+        connection: Connection, _: object, statement: str, parameters: Any, *_rest: object
+    ) -> None:
+        if statement.startswith("UPDATE channel_image_files SET batch_id"):
+            cursor = connection.connection.cursor()
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        list(experiment.extractor.create_run_batches(ImextractBatchArguments(batch_size=2)))
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+    assert len(plans) == 3
+    assert all("(site_id=?)" in plan for plan in plans), plans
