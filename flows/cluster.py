@@ -2,16 +2,12 @@
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from dask.system import CPU_COUNT
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
 import imextract
@@ -20,7 +16,6 @@ from imextract.errors import ConfigError
 
 __all__ = [
     "WorkerSize",
-    "api_for_workers",
     "connect",
     "let_workers_go",
     "require_workers",
@@ -133,18 +128,6 @@ def require_workers(cluster: object) -> None:
             f"cluster='slurm': no worker can be had; {verdict}; correct "
             "deployments/slurm.yaml or the run's parameters and run again"
         )
-
-
-@contextmanager
-def api_for_workers() -> Iterator[None]:
-    """Let tasks in worker processes talk to the Prefect API that this flow talks to.
-
-    Without a server of the user's own, a flow starts one for its lifetime;
-    its workers would each start another.
-    """
-    api_url = str(get_client(sync_client=True).api_url)
-    with temporary_settings({PREFECT_API_URL: api_url}):
-        yield
 
 
 def _local(size: WorkerSize) -> dict[str, Any]:

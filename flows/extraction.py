@@ -7,7 +7,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect_dask.task_runners import DaskTaskRunner
 
-from flows.cluster import WorkerSize, api_for_workers, connect, let_workers_go, runner_settings
+from flows.api import api_for_workers
+from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
 from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
 from flows.reports import Summary, publish, require_all, show_progress, summarise
 from flows.retry import is_retry
@@ -29,7 +30,7 @@ MAX_WAVES = 3
 @flow(name="imextract", flow_run_name="experiment-{experiment_id}", persist_result=False)
 def imextract(
     experiment_id: ExperimentId,
-    batch_size: BatchSize = 100,
+    batch_size: BatchSize | None = None,
     delete: bool = False,
     restart: bool = False,
     compression: CompressionName = "zstd",
@@ -45,8 +46,9 @@ def imextract(
 
     Args:
         experiment_id: The experiment, as given by `imextract register` or `imextract list`.
-        batch_size: At most this many acquisition sites per job; jobs are evenly filled,
-            and there are at least as many as workers when there are sites enough.
+        batch_size: At most this many acquisition sites per job; empty for as many as make
+            about half a minute of work. Jobs are evenly filled, and there are at least as many
+            as workers when there are sites enough.
         delete: Delete microscope files after their planes are extracted and proven.
         restart: Forget earlier output and extract everything again; refused when an
             original is gone or no longer gives what is stored.
@@ -80,7 +82,7 @@ def imextract(
             runner = started.enter_context(DaskTaskRunner(**settings))
             connect(runner, experiment_id)
             for _ in range(MAX_WAVES):
-                show_progress(experiment_id, extract_wave(runner, batches, harvest))
+                show_progress(experiment_id, extract_wave(runner, batches, harvest, size.workers))
                 batches = ask_ledger(experiment_id, batches)
                 if not batches:
                     break

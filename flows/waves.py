@@ -1,13 +1,13 @@
-"""Batches on a Dask cluster: mapped, watched, and mapped again where the ledger has gaps."""
+"""Batches on a Dask cluster: handed out bit by bit, watched, harvested."""
 
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from time import sleep
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 from distributed import Future, KilledWorker, as_completed
-from prefect import unmapped
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
 from flows.cluster import require_workers
@@ -17,6 +17,12 @@ from tasks.extract import extract
 __all__ = ["Harvest", "extract_wave"]
 
 logger = logging.getLogger("imextract.flow")
+
+# Of `as_completed`; distributed has few types.
+Completed: TypeAlias = Any
+
+# Workers that a cluster is thought to have at least: more may come while a wave runs.
+_FEWEST_WORKERS = 64
 
 
 @dataclass(slots=True)
@@ -37,40 +43,48 @@ class Harvest:
 
 
 def extract_wave(
-    runner: DaskTaskRunner, batches: list[RunBatch], harvest: Harvest
+    runner: DaskTaskRunner, batches: list[RunBatch], harvest: Harvest, workers: int
 ) -> Iterator[float]:
     """Run batches on the cluster and give the share that is done, after each.
 
     A batch that fails or loses its worker ends nothing: it is noted as a loss.
+    No more of them are with the cluster than keep its workers busy: each that
+    is waits in this process's memory.
     """
-    mapped = runner.map(extract, {"batch": batches, "jobs": unmapped(harvest.jobs)})
-    # Typed as a list of futures of futures (prefect-dask 0.3.7).
-    futures = cast("list[PrefectDaskFuture[BatchResult]]", list(mapped))
-    waiting = {
-        future.wrapped_future: (batch, future)
-        for batch, future in zip(batches, futures, strict=True)
-    }
-    del mapped, futures
-    for done in _as_completed(runner, list(waiting)):
-        # Results leave the cluster as they come: were they kept there, Dask
-        # would run finished batches again when their worker dies.
-        batch, future = waiting.pop(done)
-        try:
-            harvest.results.append(future.result())
-        except Exception as error:  # noqa: BLE001 - a fence: the ledger tells what is missing
-            harvest.losses[batch.job] = f"extract {batch.job}/{harvest.jobs}: {_reason(error)}"
-            logger.warning("%s", harvest.losses[batch.job])
-        yield 1 - len(waiting) / len(batches)
+    threads: dict[str, int] = runner.client.nthreads()  # type: ignore[no-untyped-call]
+    most = 2 * max(_FEWEST_WORKERS, workers, sum(threads.values()))
+    waiting = iter(batches)
+    running: dict[Future[Any], tuple[RunBatch, PrefectDaskFuture[BatchResult]]] = {}
+    completed: Completed = as_completed(loop=runner.client.loop)  # type: ignore[no-untyped-call]
+    for done in range(1, len(batches) + 1):
+        for batch in islice(waiting, most - len(running)):
+            future = _submit(runner, batch, harvest.jobs)
+            running[future.wrapped_future] = batch, future
+            completed.add(future.wrapped_future)
+        _wait(runner, completed)
+        _harvest(*running.pop(next(completed)), harvest)
+        yield done / len(batches)
 
 
-def _as_completed(runner: DaskTaskRunner, futures: list["Future[Any]"]) -> Iterator["Future[Any]"]:
-    # distributed has few types.
-    completed: Any = as_completed(futures, loop=runner.client.loop)  # type: ignore[no-untyped-call]
-    while completed.count():
-        while not completed.has_ready():
-            require_workers(runner.client.cluster)
-            sleep(0.1)
-        yield next(completed)
+def _submit(runner: DaskTaskRunner, batch: RunBatch, jobs: int) -> "PrefectDaskFuture[BatchResult]":
+    return runner.submit(extract, {"batch": batch, "jobs": jobs})
+
+
+def _wait(runner: DaskTaskRunner, completed: Completed) -> None:
+    """Wait until a batch is done, or until it is certain that none will be."""
+    while not completed.has_ready():
+        require_workers(runner.client.cluster)
+        sleep(0.1)
+
+
+def _harvest(batch: RunBatch, future: "PrefectDaskFuture[BatchResult]", harvest: Harvest) -> None:
+    # Results leave the cluster as they come: were they kept there, Dask
+    # would run finished batches again when their worker dies.
+    try:
+        harvest.results.append(future.result())
+    except Exception as error:  # noqa: BLE001 - a fence: the ledger tells what is missing
+        harvest.losses[batch.job] = f"extract {batch.job}/{harvest.jobs}: {_reason(error)}"
+        logger.warning("%s", harvest.losses[batch.job])
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import as_completed
 from prefect_dask.task_runners import DaskTaskRunner
 
 import flows.cluster
@@ -84,9 +85,10 @@ def test_nobody_waits_where_no_job_gets_as_far_as_a_worker(
     settings = flows.cluster.runner_settings("slurm", WorkerSize(1, 1, 700, "00:10:00"))
 
     with DaskTaskRunner(**settings) as runner:
-        future = runner.client.submit(abs, -1)
+        futures = [runner.client.submit(abs, -1)]
+        completed = as_completed(futures, loop=runner.client.loop)  # type: ignore[no-untyped-call]
         with pytest.raises(ConfigError, match=reason):
-            list(waves._as_completed(runner, [future]))
+            waves._wait(runner, completed)
         assert len(list(tmp_path.glob(".dask-jobqueue.*"))) == 3
 
     assert cluster.jobs() == []
