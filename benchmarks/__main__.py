@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import extraction, overheads, peers, presets, reading, scaling, writing
+from benchmarks import extraction, memory, overheads, peers, presets, reading, scaling, writing
 from benchmarks.bench import Bench
 from benchmarks.machine import describe_machine
 from benchmarks.tables import Table
@@ -20,6 +20,7 @@ QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "writing": writing.tables,
     "overheads": overheads.tables,
     "scaling": scaling.tables,
+    "memory": memory.tables,
 }
 RESULTS = Path(__file__).with_name("results.md")
 
