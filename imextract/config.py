@@ -50,7 +50,8 @@ class Settings(BaseModel):
     read_timeout_s: float = Field(
         default=300.0,
         gt=0,
-        description="Longest time of one call to Bio-Formats, in s.",
+        description="Longest time of one call to Bio-Formats, in s; after twice that long any "
+        "other reading of a plane is given up.",
     )
 
     @classmethod

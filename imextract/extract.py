@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from imextract.allocator import keep_memory
@@ -18,10 +18,11 @@ from imextract.errors import (
     PlaneMismatchError,
     PlaneNotFoundError,
     SourceFileError,
+    StorageError,
 )
 from imextract.journal import Journal
 from imextract.lease import Lease, require_lease
-from imextract.patience import Patience
+from imextract.patience import Patience, StalledError
 from imextract.planes import PixelArray
 from imextract.sources import SourceReader
 from imextract.stored import adopt_plane, encode
@@ -83,7 +84,7 @@ def extract_batch(
         job = _begin(place.database, batch, lease, assume_clean_state)
         tally.already_there = job.done_before
         try:
-            (_extract_apart if job.is_apart else _extract_here)(place, job, tally)
+            _extract(place, job, tally)
         except BaseException as error:
             # Whatever stops the job, an interrupt too: what was done is kept.
             reason = str(error) or type(error).__name__
@@ -132,16 +133,40 @@ def _in_file_order(planes: list[PlaneRecord]) -> list[PlaneRecord]:
     return sorted(planes, key=lambda p: (p.sources[0].entry_id, p.sources[0].ref, p.id))
 
 
-def _extract_here(place: Workplace, job: _Job, tally: Tally) -> None:
+def _extract(place: Workplace, job: _Job, tally: Tally) -> None:
+    if not job.is_apart:
+        job = _extract_patiently(place, job, tally)
+    _extract_apart(place, job, tally)
+
+
+def _extract_patiently(place: Workplace, job: _Job, tally: Tally) -> _Job:
+    """Extract planes until all are done or a file does not answer, and give what is left."""
+    patience = Patience(place.settings.read_timeout_s)
+    # Its own: who was left behind may come back and count on.
+    here = Tally()
+    try:
+        patience.run(lambda: _extract_here(place, job, here, patience))
+    except StalledError as stall:
+        if stall.what == place.store.root:
+            raise StorageError(f"{stall}; bring the storage back and run again") from stall
+        logger.warning("%s: given up; what is left is extracted in a process of its own", stall)
+    finally:
+        tally.absorb(here)
+    done = {change["id"] for change in tally.changes}
+    left = [plane for plane in job.planes if plane.id not in done]
+    # What was on its way to the storage may have come there.
+    return replace(job, planes=left, assume_clean_state=False)
+
+
+def _extract_here(place: Workplace, job: _Job, tally: Tally, patience: Patience) -> None:
     store, planes = place.store, job.planes
     with (
         SourceReader.of(place.database, place.settings, planes) as reader,
         WriteBehind(store) as writer,
-        Patience(place.settings.read_timeout_s) as patience,
     ):
         try:
             for plane, following in _with_next(planes):
-                patience.wait_for(plane.sources[0].source_file)
+                patience.wait_for(plane.sources[0].source_file, len(plane.sources))
                 stamp = reader.stamp(plane)
                 found = None if job.assume_clean_state else adopt_plane(store, plane, stamp)
                 if found is not None:
@@ -152,8 +177,8 @@ def _extract_here(place: Workplace, job: _Job, tally: Tally) -> None:
                     patience.wait_for(store.root)
                     encoded = encode(plane, pixels, job.compression, stamp)
                     tally.add_all(writer.add(plane, encoded))
-        finally:
             patience.wait_for(store.root)
+        finally:
             tally.add_all(writer.rest())
 
 

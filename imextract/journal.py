@@ -1,7 +1,7 @@
 """The log of one job, kept so that anyone can read it later, whoever ran it."""
 
 import logging
-import threading
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
@@ -9,9 +9,12 @@ __all__ = ["Journal"]
 
 _MOST_LINES = 5_000
 
+# Of the job that is being done; threads that do a part of it inherit it.
+_current: ContextVar["Journal | None"] = ContextVar("imextract_journal", default=None)
+
 
 class Journal(logging.Handler):
-    """Collects what imextract logs in this thread while a job runs.
+    """Collects what imextract logs in this context while a job runs.
 
     Lines beyond the first few thousand are counted, not kept.
     """
@@ -20,7 +23,7 @@ class Journal(logging.Handler):
         super().__init__(logging.INFO)
         self._lines: list[str] = []
         self._dropped = 0
-        self._thread = threading.get_ident()
+        self._token: Token[Journal | None] | None = None
         self._logger = logging.getLogger("imextract")
         self._level = self._logger.level
         self.setFormatter(
@@ -35,7 +38,7 @@ class Journal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line."""
-        if record.thread != self._thread:
+        if _current.get() is not self:
             return
         if len(self._lines) < _MOST_LINES:
             self._lines.append(self.format(record))
@@ -43,6 +46,7 @@ class Journal(logging.Handler):
             self._dropped += 1
 
     def __enter__(self) -> Self:
+        self._token = _current.set(self)
         # Nobody may have asked for INFO; the job's own log always has it.
         self._level = self._logger.level
         if self._logger.getEffectiveLevel() > logging.INFO:
@@ -57,4 +61,6 @@ class Journal(logging.Handler):
         traceback: TracebackType | None,
     ) -> None:
         self._logger.removeHandler(self)
+        if self._token is not None:
+            _current.reset(self._token)
         self._logger.setLevel(self._level)

@@ -10,10 +10,11 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from imextract.closing import Closing
-from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes
+from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes, read_planes
 from imextract.database.session import Database
+from imextract.patience import Patience, StalledError
 from imextract.proof import Proof, ProofKind
-from imextract.side_process import ProcessLostError, SideProcess
+from imextract.side_process import ProcessLostError, SideProcess, TimeLimit
 from imextract.workplace import Workplace
 
 __all__ = ["PlanesToProve", "Prover", "extracted_planes"]
@@ -25,6 +26,8 @@ _GROUP = 16
 # Planes of one request, and those for which a process of its own is worth its start.
 _PIECE = 16
 _WORTH_A_PROCESS = 200
+
+_REMEDY = "; bring its disk back or replace the file, and run again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class Prover(Closing):
         self._workers = min(_cores(), plane_count // _WORTH_A_PROCESS)
         self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
         self._threads = ThreadPoolExecutor(max(1, self._workers))
-        for _ in range(self._workers):
+        self._limit = TimeLimit(place.settings.read_timeout_s)
+        for _ in range(max(1, self._workers)):
             # Started by whom it is needed.
             self._idle.put(None)
 
@@ -81,25 +85,44 @@ class Prover(Closing):
             yield _result(*waiting.popleft())
 
     def _prove(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
-        if not self._workers:
-            return Proof(self._place).errors(plane_ids, kind)
         try:
-            return self._ask(plane_ids, kind)
+            return (self._ask if self._workers else self._here)(plane_ids, kind)
+        except (ProcessLostError, StalledError):
+            # One of them did it.
+            return {
+                key: text
+                for plane_id in plane_ids
+                for key, text in self._prove_one(plane_id, kind).items()
+            }
+
+    def _here(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
+        found: dict[int, str] = {}
+        patience = Patience(self._limit.of(1) / 2)
+        patience.wait_for(f"proof of planes {plane_ids[0]} to {plane_ids[-1]}")
+        patience.run(lambda: found.update(Proof(self._place).errors(plane_ids, kind)))
+        return found
+
+    def _prove_one(self, plane_id: int, kind: ProofKind) -> Mapping[int, str]:
+        """Prove a plane in a process that may be ended; what it is ended for is an error."""
+        try:
+            return self._ask([plane_id], kind)
         except ProcessLostError as error:
-            if len(plane_ids) == 1:
-                return {plane_ids[0]: f"the process that proved it {error}"}
-        # One of them did it.
-        return {
-            key: text
-            for plane_id in plane_ids
-            for key, text in self._prove([plane_id], kind).items()
-        }
+            return {
+                plane_id: f"{self._name(plane_id)}: the process that proved it {error}{_REMEDY}"
+            }
+
+    def _name(self, plane_id: int) -> str:
+        with self._place.database.reading() as session:
+            (source, *_) = read_planes(session, [plane_id])[0].sources
+        return f"{source.source_file}: series {source.ref.series}, plane {source.ref.plane}"
 
     def _ask(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
         process, is_usable = self._idle.get(), False
+        request = {"do": "prove", "plane_ids": plane_ids, "kind": kind}
         try:
             process = process or SideProcess(self._place.settings)
-            reply = process.ask({"do": "prove", "plane_ids": plane_ids, "kind": kind})
+            with self._limit.counted():
+                reply = process.ask(request, self._limit.of(1))
             is_usable = True
         finally:
             if process is not None and not is_usable:

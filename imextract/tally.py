@@ -40,6 +40,15 @@ class Tally:
             )
         self.changes.append({"id": plane.id, **ledger_values(stored)})
 
+    def absorb(self, other: "Tally") -> None:
+        """Count what another tally counts as well."""
+        self.extracted += other.extracted
+        self.already_there += other.already_there
+        self.bytes_in += other.bytes_in
+        self.bytes_out += other.bytes_out
+        self.failures += other.failures
+        self.changes += other.changes
+
     def add_all(self, stored: Iterable[tuple[PlaneRecord, EncodedPlane]]) -> None:
         """Count planes as they come to be stored."""
         for plane, encoded in stored:
