@@ -77,9 +77,8 @@ def _collect(place: Workplace, batch: CollectBatch, lease: Lease) -> CollectResu
         deletion = delete_originals(place, lease)
     else:
         settle_deletions(database, lease)
-    if lost:
-        deletion.notes.insert(0, f"{lost} stored planes are missing; run again to extract them")
-    result = _result(database, batch.experiment_id, deletion)
+    notes = [f"{lost} stored planes are missing; run again to extract them"] if lost else []
+    result = _result(database, batch.experiment_id, deletion, notes)
     logger.info(
         "experiment %d: %d planes extracted, %d failed, %d absent, %d not done; "
         "%d microscope files deleted",
@@ -93,7 +92,9 @@ def _collect(place: Workplace, batch: CollectBatch, lease: Lease) -> CollectResu
     return result
 
 
-def _result(database: Database, experiment_id: int, deletion: Deletion) -> CollectResult:
+def _result(
+    database: Database, experiment_id: int, deletion: Deletion, notes: list[str]
+) -> CollectResult:
     with database.reading() as session:
         states = count_states(session, experiment_id)
         stored = sum_stored(session, experiment_id)
@@ -110,7 +111,7 @@ def _result(database: Database, experiment_id: int, deletion: Deletion) -> Colle
         bytes_in=stored.bytes_in,
         bytes_out=stored.bytes_out,
         failures=tuple(_failures(database, experiment_id)),
-        notes=tuple(deletion.notes),
+        notes=(*notes, *deletion.notes),
     )
 
 

@@ -12,6 +12,7 @@ from imextract.database.files import (
     are_pending,
     entries_of_acquisitions,
     move_files,
+    unfinished_files,
     unfinished_planes,
 )
 from imextract.deletion_case import DeletionCase
@@ -27,19 +28,35 @@ logger = logging.getLogger(__name__)
 
 _MOST_NOTES = 50
 
+_HELD = (
+    "it has planes that nobody stores, because a manifest left them out, they are of a type that "
+    "cannot be stored, or their z-stack lacks planes and is not projected; register the folder "
+    "as another experiment without that to have them, or delete it by hand"
+)
+
 
 @dataclass(slots=True)
 class Deletion:
     """What was deleted, what was kept, and why."""
 
     deleted_files: int = 0
-    notes: list[str] = field(default_factory=list)
+    _kept: list[str] = field(default_factory=list)
+    _kept_count: int = 0
 
-    def keep(self, what: str) -> None:
-        """Note why something is kept."""
+    def keep(self, what: str, reason: str) -> None:
+        """Note why something is kept, most often a file by its path."""
+        # A reason names a file; it may be this one, or one that hangs together with it.
+        what = reason if reason.startswith(f"{what}:") else f"{what}: {reason}"
         logger.warning("kept: %s", what)
-        if len(self.notes) < _MOST_NOTES:
-            self.notes.append(f"kept: {what}")
+        self._kept_count += 1
+        if len(self._kept) < _MOST_NOTES:
+            self._kept.append(f"kept: {what}")
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person is told: the first that are kept, and how many more."""
+        more = self._kept_count - len(self._kept)
+        return self._kept + ([f"kept: {more} more, named in the log of collect"] if more else [])
 
 
 def delete_originals(place: Workplace, lease: Lease) -> Deletion:
@@ -64,9 +81,9 @@ def delete_originals(place: Workplace, lease: Lease) -> Deletion:
         for case, errors in prover.prove(wanted):
             reason = next(iter(errors.values()), None) or _why_not(case)
             if reason is not None:
-                deletion.keep(f"{case.name}: {reason}")
+                deletion.keep(case.name, reason)
             elif not _record_intent(place, lease, case):
-                deletion.keep(f"{case.name}: its planes changed while they were proven")
+                deletion.keep(case.name, "its planes changed while they were proven")
             else:
                 _delete(place, lease, case, deletion)
     return deletion
@@ -83,6 +100,8 @@ def _hopeful_cases(
         with place.database.reading() as session:
             case = DeletionCase.of(session, experiment_id, entry_id)
         seen.update(case.data_sets)
+        for data_set in case.held:
+            deletion.keep(str(data_set.entry.path), _HELD)
         if not case.doomed:
             continue
         reason = _why_not(case) or next(_unproven(case), None)
@@ -91,7 +110,7 @@ def _hopeful_cases(
         if reason is None:
             yield case
         else:
-            deletion.keep(f"{case.name}: {reason}")
+            deletion.keep(case.name, reason)
 
 
 def _entries(place: Workplace, experiment_id: int, deletion: Deletion) -> Iterator[int]:
@@ -100,9 +119,16 @@ def _entries(place: Workplace, experiment_id: int, deletion: Deletion) -> Iterat
     for acquisition_id in acquisitions:
         with place.database.reading() as session:
             unfinished = unfinished_planes(session, acquisition_id)
+            files = unfinished_files(session, acquisition_id, _MOST_NOTES) if unfinished else []
             entries = list(entries_of_acquisitions(session, [acquisition_id]))
         if unfinished:
-            deletion.keep(f"acquisition {acquisition_id}: {unfinished} planes are not extracted")
+            deletion.keep(
+                f"acquisition {acquisition_id}",
+                f"{unfinished} planes are not extracted, so none of its {len(entries)} data sets "
+                "goes; correct the cause and run again",
+            )
+            for path, error in files:
+                deletion.keep(str(path), error or "planes of it are not extracted yet; run again")
         else:
             yield from entries
 
@@ -156,7 +182,7 @@ def _delete(place: Workplace, lease: Lease, case: DeletionCase, deletion: Deleti
         if reason is None:
             deletion.deleted_files += 1
         else:
-            deletion.keep(reason)
+            deletion.keep(str(file.path), reason)
     logger.info("%s: its files are freed", case.name)
 
 

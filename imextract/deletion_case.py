@@ -81,6 +81,11 @@ class DeletionCase:
         return [file for file in self.files if _may_go(file)]
 
     @property
+    def held(self) -> list[MicroscopeDataSet]:
+        """The data sets with planes that nobody stores."""
+        return [one for one in self.data_sets.values() if one.entry.is_held]
+
+    @property
     def is_half_done(self) -> bool:
         """Whether it was proven before, and no file that is left has changed since."""
         return all(
@@ -90,7 +95,7 @@ class DeletionCase:
 
 
 def _may_go(file: MicroscopeFile) -> bool:
-    return file.holds_pixels and file.state != "deleted"
+    return file.holds_pixels and not file.is_held and file.state != "deleted"
 
 
 def _rows_of(

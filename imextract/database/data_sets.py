@@ -218,7 +218,12 @@ def _metadata(acquisition_id: int, entry_id: int, data_set: DataSet) -> Iterator
 
 
 def _kind(data_set: DataSet) -> Values:
-    return {"reader": data_set.reader, "format_name": data_set.format_name, "state": "present"}
+    return {
+        "reader": data_set.reader,
+        "format_name": data_set.format_name,
+        "state": "present",
+        "is_held": data_set.is_held,
+    }
 
 
 def _seen(file: SourceFile) -> Values:

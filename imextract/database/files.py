@@ -33,6 +33,7 @@ __all__ = [
     "move_files",
     "overlapping_acquisitions",
     "pending_files",
+    "unfinished_files",
     "unfinished_planes",
 ]
 
@@ -47,6 +48,7 @@ class MicroscopeFile:
     """A microscope file as it was seen at registration; `id` None for metadata.
 
     `folder` is the registered one, `identity` what it was when its deletion was recorded.
+    One that `is_held` has, by itself or in its data set, planes that nobody stores.
     """
 
     id: int | None
@@ -57,6 +59,7 @@ class MicroscopeFile:
     holds_pixels: bool
     state: str
     identity: str | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ def _file(row: MicroscopeImageFileRow, folder: str) -> MicroscopeFile:
         holds_pixels=row.holds_pixels,
         state=row.state,
         identity=row.identity,
+        is_held=row.is_held,
     )
 
 
@@ -270,3 +274,29 @@ def unfinished_planes(session: Session, acquisition_id: int) -> int:
         ChannelImageFileRow.state.in_(("planned", "failed")),
     )
     return session.scalar(query) or 0
+
+
+def unfinished_files(
+    session: Session, acquisition_id: int, most: int
+) -> list[tuple[Path, str | None]]:
+    """Give the entries of planes of an acquisition that are planned or failed, in order.
+
+    Returns
+    -------
+    list of (path, error)
+        The error of one of its planes; None if none failed.
+    """
+    query = (
+        select(AcquisitionRow.folder, File.path, func.min(ChannelImageFileRow.error))
+        .join(SourcePlaneRow, SourcePlaneRow.microscope_image_file_id == File.id)
+        .join(ChannelImageFileRow, ChannelImageFileRow.id == SourcePlaneRow.channel_image_file_id)
+        .join(AcquisitionRow, AcquisitionRow.id == File.acquisition_id)
+        .where(
+            ChannelImageFileRow.acquisition_id == acquisition_id,
+            ChannelImageFileRow.state.in_(("planned", "failed")),
+        )
+        .group_by(File.id, AcquisitionRow.folder, File.path)
+        .order_by(File.id)
+        .limit(most)
+    )
+    return [(Path(folder, path), error) for folder, path, error in session.execute(query)]

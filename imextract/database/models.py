@@ -175,6 +175,7 @@ class MicroscopeImageFileRow(Base):
 
     `entry_id` is the file through which this one is read; null for the entry
     itself. `holds_pixels` is false for an entry that is vendor metadata.
+    `is_held` tells of a data set with planes that nobody stores, which never goes.
     `identity` is what the file was when it was proven that it may be deleted.
     `metadata_text` of an entry is its original metadata as OME-XML, compressed
     by zlib.
@@ -196,6 +197,7 @@ class MicroscopeImageFileRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     holds_pixels: Mapped[bool]
+    is_held: Mapped[bool] = mapped_column(default=False)
     reader: Mapped[str]
     format_name: Mapped[str]
     state: Mapped[str] = mapped_column(String(32), default="present")

@@ -61,6 +61,8 @@ class DataSet:
         The format, as Bio-Formats calls it.
     metadata_text
         The original metadata (OME-XML), kept with the acquisition.
+    is_held
+        Nothing of it may be deleted: it has planes that nobody stores.
     """
 
     entry: SourceFile
@@ -68,12 +70,11 @@ class DataSet:
     reader: str
     format_name: str
     metadata_text: str | None = None
+    is_held: bool = False
 
     def held(self) -> Self:
-        """Give the same, of which nothing may be deleted: it has planes that nobody stores."""
-        # Deletion frees only what holds pixels.
-        companions = tuple(replace(file, holds_pixels=False) for file in self.companions)
-        return replace(self, entry=replace(self.entry, holds_pixels=False), companions=companions)
+        """Give the same, of which nothing may be deleted."""
+        return replace(self, is_held=True)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -88,6 +88,8 @@ def test_one_failed_plane_keeps_the_whole_acquisition(experiment: SmallExperimen
     assert (result.failed, result.deleted_files) == (1, 0)
     assert len(experiment.originals()) == 12
     assert "1 planes are not extracted" in result.notes[0]
+    assert str(result.notes[1]).startswith(f"kept: {experiment.folder / name_of(0, 0, 0)}: ")
+    assert str(result.notes[1]).count(name_of(0, 0, 0)) == 1
 
 
 def test_an_original_whose_output_rotted_is_kept(experiment: SmallExperiment) -> None:
@@ -292,6 +294,7 @@ def test_one_failed_plane_of_a_file_of_many_keeps_the_file(tmp_path: Path) -> No
     assert (result.extracted, result.failed, result.deleted_files) == (7, 1, 1)
     assert experiment.originals() == [experiment.folder / "A1.tif"]
     assert "1 planes are not extracted" in result.notes[0]
+    assert result.notes[1].startswith(f"kept: {experiment.folder / 'A1.tif'}: page 2 at offset ")
 
 
 def of_two_stacks(tmp_path: Path) -> SmallExperiment:
@@ -373,10 +376,13 @@ def test_a_file_with_planes_that_nobody_stores_stays(
     assert experiment_id is not None
     experiment = SmallExperiment(experiment_id, settings, folder)
     experiment.extract()
-    collect(experiment)
+    result = collect(experiment)
     # What is left of a stack is not projected, so none of it is stored.
     left = ["s0_z0.tif", "s0_z1.tif"] if projection else ["s0_z1.tif"]
     assert [path.name for path in experiment.originals()] == left
+    assert result.kept_files == len(left)
+    told = [f"kept: {folder / name}: it has planes that nobody stores" for name in left]
+    assert [note.partition(",")[0] for note in result.notes] == told
 
 
 @pytest.mark.parametrize("worth_a_process", [1, 10_000])

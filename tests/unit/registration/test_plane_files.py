@@ -106,7 +106,7 @@ def test_planes_of_a_file_that_nobody_lists_are_told(tmp_path: Path) -> None:
     made = manifest(tmp_path, [PlaneFile("P", "A01", 0, "C0", 0, 0, "stack.tif")])
     assert "holds 3 planes, of which its metadata tell 1" in told(made)["stack.tif"]
     # What is in it and not registered must not be lost with it.
-    assert not made.data_sets[0].entry.holds_pixels
+    assert made.data_sets[0].is_held
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,7 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
         sa.Column("holds_pixels", sa.Boolean(), nullable=False),
+        sa.Column("is_held", sa.Boolean(), nullable=False),
         sa.Column("reader", sa.Text(), nullable=False),
         sa.Column("format_name", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
