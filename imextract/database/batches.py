@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from imextract.database.experiments import acquisition_ids
+from imextract.database.experiments import acquisition_ids, sum_of_pixels
 from imextract.database.models import BatchRow, BatchRunRow, ChannelImageFileRow
 from imextract.sizing import Work
 
@@ -45,7 +45,7 @@ def pending_work(session: Session, experiment_id: int) -> Work:
     """Give what there is to extract."""
     conditions = _is_pending(session, experiment_id)
     sites = session.scalar(select(func.count(Plane.site_id.distinct())).where(*conditions))
-    query = select(Plane.dtype, func.count(), func.sum(Plane.height * Plane.width))
+    query = select(Plane.dtype, func.count(), sum_of_pixels())
     planes = pixel_bytes = 0
     for dtype, count, pixels in session.execute(query.where(*conditions).group_by(Plane.dtype)):
         planes += count

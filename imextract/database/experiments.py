@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, ColumnElement, cast, func, select
 from sqlalchemy.orm import Session
 
 from imextract.database.models import (
@@ -29,6 +29,7 @@ __all__ = [
     "new_storage_key",
     "pending_experiments",
     "registered_folders",
+    "sum_of_pixels",
     "sum_stored",
 ]
 
@@ -135,13 +136,20 @@ def pending_experiments(session: Session) -> list[int]:
     ]
 
 
+def sum_of_pixels() -> ColumnElement[int]:
+    """Give the sum of the planes' pixels, for queries; by type it tells bytes."""
+    # PostgreSQL multiplies in the type of the columns, and a plane may have more pixels than
+    # that counts.
+    return func.sum(cast(Plane.height, BigInteger) * Plane.width)
+
+
 def sum_stored(session: Session, experiment_id: int) -> StoredSum:
     """Add up the extracted planes of an experiment."""
     suspect = bytes_in = bytes_out = 0
     query = (
         select(
             Plane.dtype,
-            func.sum(Plane.height * Plane.width),
+            sum_of_pixels(),
             func.sum(Plane.stored_bytes),
             func.count().filter(Plane.is_suspect),
         )

@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from imextract.batches import ImextractBatchArguments
 from imextract.channel_image_file import ChannelImageFile
-from imextract.database.models import ExperimentRow
+from imextract.database.batches import pending_work
+from imextract.database.experiments import sum_stored
+from imextract.database.models import ChannelImageFileRow, ExperimentRow
+from imextract.database.planes import NOT_STORED
 from imextract.database.session import Database
 from imextract.errors import LedgerError
 from imextract.experiments import list_experiments
@@ -32,6 +35,17 @@ def test_an_experiment_is_extracted_collected_and_resumed(
     assert len([plane.get() for plane in planes]) == 4
     (listed,) = list_experiments(settings)
     assert listed.states == {"planned": 0, "extracted": 12, "failed": 0, "absent": 0}
+
+
+def test_planes_of_billions_of_pixels_are_added_up(postgresql_url: str, tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path, settings=settings_in(tmp_path, postgresql_url))
+    experiment.extract()
+    all_bytes = 12 * 50_000 * 60_000 * 2
+    with experiment.database.transaction() as session:
+        session.execute(update(ChannelImageFileRow).values(height=50_000, width=60_000))
+        assert sum_stored(session, experiment.experiment_id).bytes_in == all_bytes
+        session.execute(update(ChannelImageFileRow).values(NOT_STORED))
+        assert pending_work(session, experiment.experiment_id).pixel_bytes == all_bytes
 
 
 def test_two_processes_may_create_the_schema_at_once(postgresql_url: str) -> None:
