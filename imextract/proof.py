@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from imextract.checksum import checksum_of_pixels
+from imextract.closing import Closing
 from imextract.database.planes import PlaneRecord, read_planes
 from imextract.errors import (
     PlaneMismatchError,
@@ -22,11 +23,12 @@ ProofKind = Literal["stored", "original", "equal"]
 give what the ledger says, or both."""
 
 
-class Proof:
-    """Proves planes, some at a time."""
+class Proof(Closing):
+    """Proves planes, some at a time; the originals of the last ones stay open for the next."""
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
+        self._reader = SourceReader({}, place.settings)
 
     def errors(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
         """Say what is wrong with planes; nothing of those that are proven.
@@ -37,19 +39,20 @@ class Proof:
         """
         with self._place.database.reading() as session:
             planes = read_planes(session, plane_ids)
-        with SourceReader.of(self._place.database, self._place.settings, planes) as reader:
-            found = {plane.id: self._error(plane, reader, kind) for plane in planes}
+        if kind != "stored":
+            self._reader.turn_to(self._place.database, planes)
+        found = {plane.id: self._error(plane, kind) for plane in planes}
         gone = dict.fromkeys(plane_ids, "the ledger has no such plane any more")
         return {plane_id: e for plane_id in plane_ids if (e := (gone | found)[plane_id])}
 
-    def _error(self, plane: PlaneRecord, reader: SourceReader, kind: ProofKind) -> str | None:
+    def _error(self, plane: PlaneRecord, kind: ProofKind) -> str | None:
         match kind:
             case "stored":
                 return self._not_stored(plane)
             case "equal":
-                return self._not_stored(plane) or _not_original(plane, reader)
+                return self._not_stored(plane) or _not_original(plane, self._reader)
             case "original":
-                return _not_original(plane, reader)
+                return _not_original(plane, self._reader)
 
     def _not_stored(self, plane: PlaneRecord) -> str | None:
         try:
@@ -57,6 +60,10 @@ class Proof:
         except StorageError as error:
             return str(error)
         return None
+
+    def close(self) -> None:
+        """Close the originals."""
+        self._reader.close()
 
 
 def _not_original(plane: PlaneRecord, reader: SourceReader) -> str | None:

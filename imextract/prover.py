@@ -52,6 +52,7 @@ class Prover(Closing):
         self._workers = min(_cores(), plane_count // _WORTH_A_PROCESS)
         self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
         self._threads = ThreadPoolExecutor(max(1, self._workers))
+        self._proof: Proof | None = None
         self._limit = TimeLimit(place.settings.read_timeout_s)
         for _ in range(max(1, self._workers)):
             # Started by whom it is needed.
@@ -99,7 +100,10 @@ class Prover(Closing):
         found: dict[int, str] = {}
         patience = Patience(self._limit.of(1) / 2)
         patience.wait_for(f"proof of planes {plane_ids[0]} to {plane_ids[-1]}")
-        patience.run(lambda: found.update(Proof(self._place).errors(plane_ids, kind)))
+        # Of one that is left behind nothing is used any more.
+        proof, self._proof = self._proof or Proof(self._place), None
+        patience.run(lambda: found.update(proof.errors(plane_ids, kind)))
+        self._proof = proof
         return found
 
     def _prove_one(self, plane_id: int, kind: ProofKind) -> Mapping[int, str]:
@@ -134,6 +138,8 @@ class Prover(Closing):
     def close(self) -> None:
         """End all processes; what was not begun is given up."""
         self._threads.shutdown(cancel_futures=True)
+        if self._proof is not None:
+            self._proof.close()
         while not self._idle.empty():
             process = self._idle.get()
             if process is not None:

@@ -46,9 +46,27 @@ class SourceReader(Closing):
         ------
         LedgerError
         """
+        reader = cls({}, settings)
+        reader.turn_to(database, planes)
+        return reader
+
+    def turn_to(self, database: Database, planes: Iterable[PlaneRecord]) -> None:
+        """Read other planes from now on; what is open of their files stays open.
+
+        Raises
+        ------
+        LedgerError
+        """
         entries = {source.entry_id for plane in planes for source in plane.sources}
         with database.reading() as session:
-            return cls(data_sets_of_entries(session, sorted(entries)), settings)
+            found = data_sets_of_entries(session, sorted(entries))
+        others = {e for e, known in self._data_sets.items() if found.get(e) != known}
+        for entry_id in others & self._open.keys():
+            self._close(entry_id)
+        for entry_id in others:
+            self._broken.pop(entry_id, None)
+            self._stamps.pop(entry_id, None)
+        self._data_sets = found
 
     def stamp(self, plane: PlaneRecord) -> str:
         """Tell the state of the files of a plane, as they were registered."""

@@ -113,7 +113,9 @@ class Session:
 
 def _key(path: str, stamp: str, folders: Sequence[str]) -> tuple[object, ...]:
     found = Path(path).stat()
-    return path, found.st_size, found.st_mtime_ns, stamp, *folders
+    # Another file in its place shows by its inode, whatever its size and time.
+    seen = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return path, *seen, stamp, *folders
 
 
 def _explain(error: Exception) -> dict[str, str]:

@@ -285,6 +285,18 @@ def test_a_file_that_another_experiment_knows_by_another_name_stays_under_that(
     assert collect(second).deleted_files == 12
 
 
+def test_proof_opens_a_file_once_however_many_planes_it_has(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    experiment = of_two_stacks(tmp_path, zplanes=40)
+    experiment.extract()
+    caplog.clear()
+    with caplog.at_level("DEBUG", "imextract.sources"):
+        assert collect(experiment).deleted_files == 2
+    opened = [text for text in caplog.messages if text.startswith("opened ")]
+    assert len(opened) == 2
+
+
 def test_one_failed_plane_of_a_file_of_many_keeps_the_file(tmp_path: Path) -> None:
     experiment = of_two_stacks(tmp_path)
     spoil_page(experiment.folder / "A1.tif", 2)
@@ -297,8 +309,8 @@ def test_one_failed_plane_of_a_file_of_many_keeps_the_file(tmp_path: Path) -> No
     assert result.notes[1].startswith(f"kept: {experiment.folder / 'A1.tif'}: page 2 at offset ")
 
 
-def of_two_stacks(tmp_path: Path) -> SmallExperiment:
-    """Register two acquisitions, a file of four planes each."""
+def of_two_stacks(tmp_path: Path, zplanes: int = 4) -> SmallExperiment:
+    """Register two acquisitions, a file of a few planes each."""
     folder = tmp_path / "originals"
     folder.mkdir()
     manifest = Manifest(folder, "pattern", channels={"DAPI": ChannelInfo("DAPI")})
@@ -308,14 +320,14 @@ def of_two_stacks(tmp_path: Path) -> SmallExperiment:
     manifest.sites[key] = SiteInfo(0, 0, *SHAPE)
     for number, name in enumerate(("A1", "A2")):
         path = folder / f"{name}.tif"
-        stack = np.stack([pixels_of(number, 0, zplane) for zplane in range(4)])
+        stack = np.stack([pixels_of(number, 0, zplane) for zplane in range(zplanes)])
         tifffile.imwrite(path, stack, compression="zlib", photometric="minisblack")
         manifest.data_sets.append(DataSet(seen(folder, path), (), "tifffile", "TIFF"))
         held.held += [
             ManifestRow(
                 key, name, 0, "DAPI", 0, zplane, path.name, PlaneRef(0, zplane), *SHAPE, "uint16"
             )
-            for zplane in range(4)
+            for zplane in range(zplanes)
         ]
     settings = settings_in(tmp_path)
     database = Database(settings.database_url)
