@@ -148,13 +148,15 @@ class BioFormatsReader(Closing):
         """Read one plane as stored, as `PlaneReader.read_plane`."""
         self._check_ref(ref)
         try:
-            plane, warnings = self._pending(ref).result()
+            plane, warnings, unwritten = self._pending(ref).result()
         except SourceFileError as error:
             problems = self._proof.problems(ref.series)
             if not problems:
                 raise
             raise SourceFileError(f"{error}; {problems}") from error
         doubt = "; ".join(warnings[:3]) or self._damage or self._proof.doubt(ref, plane)
+        if not doubt and unwritten is not None:
+            doubt = f"a file ends too early: bytes of the plane, from {unwritten} on, are in none"
         if doubt:
             raise SourceFileError(
                 f"{self._what(ref)}: its pixels cannot be trusted: {doubt}; "
@@ -220,7 +222,7 @@ class BioFormatsReader(Closing):
 
     def _is_lost(self, ref: PlaneRef) -> bool:
         try:
-            plane, _ = self._pending(ref).result()
+            plane, *_ = self._pending(ref).result()
         except SourceFileError:
             return True
         return bool(self._proof.doubt(ref, plane))
@@ -313,11 +315,17 @@ class _PendingPlane:
         self._reply = reply
         self._series = series
 
-    def result(self) -> tuple[PixelArray, list[str]]:
-        """Wait for the pixels and copy them out; give the log records as well."""
+    def result(self) -> tuple[PixelArray, list[str], int | None]:
+        """Wait for the pixels and copy them out.
+
+        Returns
+        -------
+        tuple of ndarray, list of str, and int or None
+            The plane, the log records, and the first byte that is in no file.
+        """
         try:
             reply = self._reply.result()
-            return self._pixels(), reply["warnings"]
+            return self._pixels(), reply["warnings"], reply["unwritten"]
         finally:
             self._process.slots.release(self._slot)
 

@@ -86,10 +86,10 @@ class Session:
         data_set = self._data_set(**place)
         # Records of an opening say nothing of the plane that is read next.
         self._logs.drain()
-        pixels = data_set.ask(lambda opened: opened.read(series, plane, expected))
+        pixels, unwritten = data_set.ask(lambda opened: opened.read(series, plane, expected))
         memory = self._slots[slot].memory()
         memory[: pixels.nbytes] = pixels.data
-        return {"size": pixels.nbytes}
+        return {"size": pixels.nbytes, "unwritten": unwritten}
 
     def _data_set(self, path: str, stamp: str, folders: list[str]) -> ConfinedDataSet:
         key = _key(path, stamp, folders)

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import bioformats
 import javabridge
+import numpy as np
+from numpy.typing import NDArray
 
 __all__ = [
     "JARS",
@@ -14,6 +16,7 @@ __all__ = [
     "JavaObject",
     "LogRecords",
     "attach",
+    "byte_array",
     "bytes_per_pixel",
     "call",
     "class_of",
@@ -103,6 +106,11 @@ def static(class_name: str, name: str, signature: str, *arguments: JavaObject) -
 def new(class_name: str, signature: str = "()V", *arguments: JavaObject) -> JavaObject:
     """Construct an object."""
     return javabridge.make_instance(class_name, signature, *map(_java, arguments))
+
+
+def byte_array(content: NDArray[np.uint8]) -> JavaObject:
+    """Make an array of bytes with this content."""
+    return javabridge.get_env().make_byte_array(content)
 
 
 def class_of(name: str) -> JavaObject:

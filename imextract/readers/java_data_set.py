@@ -1,11 +1,13 @@
 """A data set opened by Bio-Formats, inside the child process."""
 
+import functools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imextract.readers import java
+from imextract.readers.unwritten import read_all_written
 
 __all__ = ["NoSuchPlaneError", "OpenDataSet", "StructureChangedError"]
 
@@ -42,6 +44,8 @@ class OpenDataSet:
 
     def __init__(self, path: str, *, with_metadata: bool = False) -> None:
         self._path = path
+        self._looked_at: tuple[int, int] | None = None
+        self._first_unwritten: int | None = None
         self._image_reader = java.new(
             "loci/formats/ImageReader", "(Lloci/formats/ClassList;)V", _reader_classes()
         )
@@ -74,8 +78,17 @@ class OpenDataSet:
         self._go_to(series)
         return java.texts(java.call(self._reader, "getSeriesUsedFiles", "()[Ljava/lang/String;"))
 
-    def read(self, series: int, plane: int, expected: dict[str, Any]) -> NDArray[np.uint8]:
-        """Read the bytes of one plane of a series that is as expected."""
+    def read(
+        self, series: int, plane: int, expected: dict[str, Any]
+    ) -> tuple[NDArray[np.uint8], int | None]:
+        """Read the bytes of one plane of a series that is as expected.
+
+        Returns
+        -------
+        tuple of ndarray and int or None
+            The bytes, and where the first of those lies that Bio-Formats did not
+            write, because the file ends before; None if it wrote all.
+        """
         self._go_to(series)
         found = self.series[series]
         changed = {key: found[key] for key in expected if found[key] != expected[key]}
@@ -83,19 +96,35 @@ class OpenDataSet:
             raise StructureChangedError(f"series {series} has {changed}, expected {expected}")
         if not 0 <= plane < found["plane_count"]:
             raise NoSuchPlaneError(f"no plane {plane}: series {series} has {found['plane_count']}")
-        pixels = java.call(self._reader, "openBytes", "(I)[B", plane)
         size = found["size_x"] * found["size_y"] * found["bytes_per_pixel"]
-        array: NDArray[np.uint8] = np.asarray(pixels).view(np.uint8)
-        if array.size != size:
-            raise StructureChangedError(f"plane {plane} has {array.size} bytes, expected {size}")
-        return array
+        samples = self._count_of(self._image_reader, "getRGBChannelCount")
+        if samples == 1:
+            return read_all_written(functools.partial(_open_bytes, self._reader, plane), size)
+        pixels = _open_bytes(self._reader, plane, np.zeros(size, np.uint8))
+        return pixels, self._unwritten(series, plane, size * samples)
+
+    def _unwritten(self, series: int, plane: int, size: int) -> int | None:
+        """Tell what was not written of all samples of pixels.
+
+        The separator reads them into memory of its own; so they are read once more.
+        """
+        original = java.call(self._reader, "getOriginalIndex", "(I)I", plane)
+        if self._looked_at != (series, original):
+            whole = functools.partial(_open_bytes, self._image_reader, original)
+            _, self._first_unwritten = read_all_written(whole, size)
+            self._looked_at = series, original
+        return self._first_unwritten
 
     def close(self) -> None:
         """Close the files."""
         java.call(self._reader, "close", "()V")
 
     def _count(self, name: str) -> int:
-        return int(java.call(self._reader, name, "()I"))
+        return self._count_of(self._reader, name)
+
+    @staticmethod
+    def _count_of(reader: java.JavaObject, name: str) -> int:
+        return int(java.call(reader, name, "()I"))
 
     def _go_to(self, series: int) -> None:
         if not 0 <= series < len(self.series):
@@ -132,6 +161,17 @@ class OpenDataSet:
             return {"used_files": None, "files_error": ": ".join(java.describe(error))}
         by_series = len(self.series) == 1 or len(first) < len(used)
         return {"used_files": used, "metadata_files": metadata, "files_by_series": by_series}
+
+
+def _open_bytes(
+    reader: java.JavaObject, plane: int, memory: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Let a reader write a plane over a copy of some memory."""
+    pixels = java.call(reader, "openBytes", "(I[B)[B", plane, java.byte_array(memory))
+    array: NDArray[np.uint8] = np.asarray(pixels).view(np.uint8)
+    if array.size != memory.size:
+        raise StructureChangedError(f"plane {plane} has {array.size} bytes, expected {memory.size}")
+    return array
 
 
 def _reader_classes() -> java.JavaObject:
