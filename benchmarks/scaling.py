@@ -40,9 +40,9 @@ def tables(bench: Bench) -> Iterator[Table]:
     found["megabytes"].note = (
         "Each step a process of its own: what it takes once it is loaded, its own CPU time without "
         "that of PostgreSQL, its largest memory. 500 planes a site. Fill stands for the jobs: "
-        "it marks all planes as extracted, by our own function, a thousand in a transaction, and "
-        "makes their files, which are empty. Resume is init of what is finished; collect deletes "
-        "nothing, so that it reads no pixels; `planes` lists all as JSON, `info` all jobs."
+        "it marks all planes as extracted, a thousand in a transaction, and makes their files, "
+        "which are empty. Resume is init of what is finished; collect deletes nothing, so that it "
+        "reads no pixels; `planes` lists all as JSON, `info` all jobs."
     )
     yield from found.values()
 

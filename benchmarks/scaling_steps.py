@@ -10,17 +10,14 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+from sqlalchemy import update
+
 from benchmarks.registration import million
 from imextract.batches import ImextractBatchArguments
 from imextract.cli.main import main as command_line
 from imextract.config import Settings
-from imextract.database.planes import (
-    PlaneFilter,
-    PlaneRecord,
-    find_planes,
-    plane_location,
-    update_planes,
-)
+from imextract.database.models import ChannelImageFileRow
+from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes, plane_location
 from imextract.database.registration import write_manifest
 from imextract.database.session import Database
 from imextract.extractor import ImageExtractor
@@ -59,7 +56,7 @@ def fill(settings: Settings, _: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         with place.database.transaction() as session:
-            update_planes(session, changes)
+            session.execute(update(ChannelImageFileRow), changes)
 
 
 def _extracted(plane: PlaneRecord) -> dict[str, object]:

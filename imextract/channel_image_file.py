@@ -148,7 +148,7 @@ class ChannelImageFile:
             with database.transaction() as session:
                 require_lease(session, lease)
                 values = ledger_values(encoded.stored) | {"is_suspect": True}
-                update_planes(session, [{"id": record.id, **values}])
+                update_planes(session, [record.id], **values)
                 self.record = read_planes(session, [record.id])[0]
 
     def _hold_originals(self, lease: Lease) -> None:
@@ -167,7 +167,7 @@ class ChannelImageFile:
                     f"plane {self.record.id}: what is stored is the only copy, because its "
                     "original is deleted; keep other pixels elsewhere"
                 )
-            update_planes(session, [{"id": self.record.id, "is_suspect": True}])
+            update_planes(session, [self.record.id], is_suspect=True)
 
     @property
     def checksum(self) -> str | None:

@@ -131,8 +131,8 @@ def requeue_missing(database: Database, store: FolderStore, lease: Lease) -> int
         require_lease(session, lease)
         lost = without_originals(session, missing)
         requeued = [plane_id for plane_id in missing if plane_id not in lost]
-        update_planes(session, [{"id": plane_id, **NOT_STORED} for plane_id in requeued])
-        update_planes(session, [{"id": plane_id, **_LOST} for plane_id in sorted(lost)])
+        update_planes(session, requeued, **NOT_STORED)
+        update_planes(session, sorted(lost), **_LOST)
     return len(missing)
 
 

@@ -73,7 +73,7 @@ def accept(options: argparse.Namespace) -> int:
     wanted = PlaneFilter(is_suspect=True)
     suspect = [plane.id for plane in find_planes(place.database, options.experiment_id, wanted)]
     with place.database.transaction() as session:
-        update_planes(session, [{"id": plane_id, "is_suspect": False} for plane_id in suspect])
+        update_planes(session, suspect, is_suspect=False)
     if options.json:
         print_json({"experiment_id": options.experiment_id, "accepted": len(suspect)})
     else:

@@ -269,10 +269,10 @@ def plan_again(session: Session, experiment_id: int) -> int:
 
 
 def record_outcomes(session: Session, batch_id: int, changes: Sequence[Mapping[str, Any]]) -> None:
-    """Change planes of a batch, as `update_planes`, but not those that are extracted already.
+    """Change planes of a batch, each given as its `id` and the columns to set.
 
-    Nor those that are in another batch by now, or in none: who comes late
-    changes nothing.
+    Not those that are extracted already, nor those that are in another batch
+    by now, or in none: who comes late changes nothing.
     """
     if changes:
         # Not as a list, which cannot be sent for many planes at once.
@@ -284,10 +284,15 @@ def record_outcomes(session: Session, batch_id: int, changes: Sequence[Mapping[s
         session.connection().execute(guarded, rows)
 
 
-def update_planes(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
-    """Change planes, each given as its `id` and the columns to set."""
-    if changes:
-        session.execute(update(Plane), changes)
+def update_planes(session: Session, plane_ids: Sequence[int], **values: object) -> None:
+    """Set columns of planes to the same values, however many planes there are."""
+    for start in range(0, len(plane_ids), _CHUNK):
+        session.execute(
+            update(Plane)
+            .where(Plane.id.in_(plane_ids[start : start + _CHUNK]))
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _records() -> Select[Any]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, event
 
 from imextract.batches import ImextractBatchArguments
+from imextract.database.planes import NOT_STORED
 from imextract.errors import StorageError, UnknownExperimentError
 from imextract.extractor import ImageExtractor
 from imextract.plan import split_evenly
@@ -62,6 +63,29 @@ def test_a_stored_file_cut_short_is_extracted_again(experiment: SmallExperiment)
     path = experiment.stored_files()[0]
     path.write_bytes(path.read_bytes()[:-1])
     assert [result.extracted for result in experiment.extract()] == [1]
+
+
+def test_however_many_planes_are_lost_they_are_planned_again_a_few_at_a_time(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment.extract()
+    for path in experiment.stored_files():
+        path.unlink()
+    sent: list[int] = []
+
+    def count(_: object, __: object, statement: str, parameters: Any, *_rest: object) -> None:
+        if statement.startswith("UPDATE channel_image_files SET state"):
+            sent.append(len(parameters))
+
+    monkeypatch.setattr("imextract.database.planes._CHUNK", 3)
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        list(experiment.extractor.create_run_batches(ImextractBatchArguments()))
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    # Twenty planes, three ids at a time beside the values that all get.
+    assert len(sent) == 7
+    assert max(sent) == 3 + len(NOT_STORED)
 
 
 def test_unfinished_batches_are_those_with_planned_planes(experiment: SmallExperiment) -> None:
