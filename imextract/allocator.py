@@ -9,9 +9,11 @@ __all__ = ["keep_memory"]
 logger = logging.getLogger(__name__)
 
 # Of glibc's mallopt(3). Larger blocks than 32 MiB it always gives back.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _KEPT_BYTES = 128 * 2**20
 _LARGEST_KEPT_BYTES = 32 * 2**20
+# By itself each thread gets one, up to eight a core, and each would keep some planes.
+_ARENAS = 2
 
 
 @functools.cache
@@ -28,4 +30,5 @@ def keep_memory() -> None:
         return
     mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
     mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
+    mallopt(_ARENA_MAX, _ARENAS)
     logger.debug("keeping up to %d bytes of freed memory", _KEPT_BYTES)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from imextract.allocator import keep_memory
 from imextract.readers import java
 from imextract.readers.confined_data_set import ConfinedDataSet
 from imextract.readers.confinement import confine_writing
@@ -145,6 +146,7 @@ def _serve(lifeline: int, slots: Sequence[int], heap_mb: int, scratch: str) -> N
     is_confined = confine_writing([Path(scratch), Path("/dev/null")])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     requests, replies = _claim_pipes()
+    keep_memory()
     java.start_java(heap_mb, scratch)
     session = Session([SlotView(descriptor) for descriptor in slots])
     write_message(replies, {"ready": True, "confined": is_confined})
