@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-_BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "fuzz.py"
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def test_no_plane_of_a_damaged_file_is_wrong(shared_data: Path) -> None:
-    command = [sys.executable, str(_BENCHMARK), str(shared_data), "--rounds", "1"]
+    command = [sys.executable, "-m", "benchmarks.fuzz", "--data", str(shared_data), "--rounds", "1"]
+    command += ["--damages", "cut", "flipped"]
     command += ["--only", ".nd2", ".czi", ".lif", ".dv", ".spe", "BMCV"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=500, cwd=_CHECKOUT
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("| cut |") == 6
