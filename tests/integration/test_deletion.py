@@ -81,6 +81,22 @@ def test_collect_before_run_deletes_nothing(experiment: SmallExperiment) -> None
     assert len(experiment.originals()) == 12
 
 
+def test_what_is_proven_is_on_the_disk(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched: only a disk that lost what memory still holds would show the difference.
+    experiment.extract()
+    forgotten = []
+
+    def record(descriptor: int, *advice: int) -> None:
+        assert advice == (0, 0, os.POSIX_FADV_DONTNEED)
+        forgotten.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "posix_fadvise", record)
+    assert collect(experiment).deleted_files == 12
+    assert sorted(forgotten) == experiment.stored_files()
+
+
 def test_one_failed_plane_keeps_the_whole_acquisition(experiment: SmallExperiment) -> None:
     os.truncate(experiment.folder / name_of(0, 0, 0), 100)
     experiment.extract()
