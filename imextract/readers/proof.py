@@ -165,14 +165,15 @@ class _Evidence:
                 self._examine(file)
         bad = {*known, *self.problems}
         self._damages: list[str] = []
-        self._digests = _digests([file for file in files if file not in bad], self._damages)
+        self._healthy = [file for file in files if file not in bad]
+        self._digests: dict[tuple[int, ...], Iterator[bytes]] = {}
         self._seen: Counter[bytes] = Counter()
 
     def holds(self, plane: PixelArray) -> bool:
         """Whether a healthy TIFF holds the plane; decodes until it is found."""
-        wanted = _digest(plane)
+        wanted, digests = _digest(plane), self._digests_like(plane)
         while wanted not in self._seen:
-            digest = next(self._digests, None)
+            digest = next(digests, None)
             if digest is None:
                 return False
             self._seen[digest] += 1
@@ -187,12 +188,19 @@ class _Evidence:
 
     def count(self, plane: PixelArray) -> int:
         """Count the pages of healthy TIFFs that hold the plane; decodes all."""
-        return self.count_digest(_digest(plane))
+        self._seen.update(self._digests_like(plane))
+        return self._seen[_digest(plane)]
 
     def count_digest(self, digest: bytes) -> int:
-        """Count the pages of healthy TIFFs with a digest; decodes all."""
-        self._seen.update(self._digests)
+        """Count the pages with a digest, of those that were decoded."""
         return self._seen[digest]
+
+    def _digests_like(self, plane: PixelArray) -> Iterator[bytes]:
+        """Give the digests of all planes of a shape; each once, whoever asks."""
+        shape = plane.shape
+        if shape not in self._digests:
+            self._digests[shape] = _digests(self._healthy, self._damages, shape)
+        return self._digests[shape]
 
     def _examine(self, file: Path) -> None:
         if not is_tiff(file):
@@ -214,10 +222,10 @@ def _any_tiff(files: Sequence[Path]) -> bool:
     return by_name or any(is_tiff(file) for file in files)
 
 
-def _digests(files: Sequence[Path], damages: list[str]) -> Iterator[bytes]:
+def _digests(files: Sequence[Path], damages: list[str], shape: tuple[int, ...]) -> Iterator[bytes]:
     for file in files:
         try:
-            yield from map(_digest, tiff_planes(file, damages))
+            yield from map(_digest, tiff_planes(file, damages, shape))
         except SourceFileError:
             # What cannot be decoded proves nothing.
             continue

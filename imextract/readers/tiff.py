@@ -145,13 +145,17 @@ class TiffReader(Closing):
         return int(first.samplesperpixel)
 
 
-def tiff_planes(path: Path, damages: list[str] | None = None) -> Iterator[PixelArray]:
+def tiff_planes(
+    path: Path, damages: list[str] | None = None, shape: tuple[int, ...] | None = None
+) -> Iterator[PixelArray]:
     """Give every plane of a TIFF that can be decoded with certainty, page by page.
 
     Parameters
     ----------
     damages
         What is wrong with pages whose pixels are damaged is put in here.
+    shape
+        Only planes of this (height, width) are decoded; of a slide, others may not fit memory.
     """
     with open_source(path) as stream:
         pages = open_pages(path, stream)
@@ -161,6 +165,8 @@ def tiff_planes(path: Path, damages: list[str] | None = None) -> Iterator[PixelA
                 yield from _read_of_stack(stream, pages[0], number)
             return
         for number, page in enumerate(pages):
+            if shape not in (None, (page.imagelength, page.imagewidth)):
+                continue
             try:
                 check_page(path, number, page)
                 yield from decode_page(path, number, page)

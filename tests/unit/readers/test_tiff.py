@@ -262,3 +262,21 @@ def test_a_file_that_changed_since_registration_is_refused(
     os.utime(path, ns=(0, 0))
     with pytest.raises(SourceFileError, match="changed since it was registered"):
         open_reader("tifffile", path, reader_settings, [expected])
+
+
+def test_only_planes_of_a_shape_are_decoded_if_that_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for shape in ((16, 16), (16, 20)):
+            tiff.write(noise(*shape), compression="lzw", photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        start, size = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
+    content = bytearray(path.read_bytes())
+    content[start : start + size] = bytes(size)
+    path.write_bytes(content)
+    damages: list[str] = []
+    (found,) = tiff_planes(path, damages, (16, 20))
+    np.testing.assert_array_equal(found, noise(16, 20))
+    assert damages == []
+    assert list(tiff_planes(path, damages, (16, 16))) == []
+    assert "page 0" in damages[0]
