@@ -10,6 +10,7 @@ from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.bioformats import BioFormatsReader
 from imextract.readers.inspection import Inspection
 from imextract.readers.protocol import PlaneReader, ReaderKind
+from imextract.readers.tiff import is_tiff
 
 __all__ = ["find_difference", "sample_planes"]
 
@@ -94,13 +95,17 @@ def _order(series: SeriesStructure) -> list[tuple[str, int]]:
 def _different_plane(
     inspection: Inspection, settings: Settings, found: dict[PlaneRef, PixelArray]
 ) -> str | None:
+    may_lack_coding = is_tiff(inspection.path)
     with BioFormatsReader(inspection.path, settings, (), inspection.folder) as theirs:
         for ref, plane in found.items():
             try:
                 is_same = np.array_equal(plane, theirs.read_plane(ref), equal_nan=True)
-            except SourceFileError:
-                # What Bio-Formats cannot decode, our reader could, every strip of it.
-                continue
+            except SourceFileError as error:
+                # It knows all codings but some of TIFF: what our reader could decode of
+                # others is damaged all the same, as its decoder of Zstd, for one, is stricter.
+                if may_lack_coding:
+                    continue
+                return f"Bio-Formats refuses series {ref.series}, plane {ref.plane}: {error}"
             if not is_same:
                 return f"other pixels in series {ref.series}, plane {ref.plane}"
     return None

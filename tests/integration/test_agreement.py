@@ -1,12 +1,15 @@
 """A reader of our own is taken for a file only where Bio-Formats reads it alike."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.damages import flip
 from imextract.config import Settings
+from imextract.errors import SourceFileError
 from imextract.planes import PixelArray, PlaneRef
 from imextract.readers.bioformats import inspect_file
 from imextract.readers.czi import CziReader
@@ -90,3 +93,21 @@ def test_what_a_reader_refuses_is_left_to_bioformats_and_logged(
     name, log = chosen(path, reader_settings, caplog)
     assert name == "bioformats"
     assert "as of a mosaic" in log
+
+
+def test_what_only_a_more_lenient_decoder_reads_is_left_to_bioformats_to_refuse(
+    shared_data: Path, tmp_path: Path, reader_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shared_data / "sebi06+czitools/newCZI_compressed"
+    path = tmp_path / "flipped.czi"
+    shutil.copyfile(folder / "newCZI_compressed.czi", path)
+    # One bit of Zstd without a checksum: of 262,144 pixels it changes 38,185.
+    flip(path, np.random.default_rng([0, 1]))
+    name, log = chosen(path, reader_settings, caplog)
+    assert name == "bioformats"
+    assert "Bio-Formats refuses series 0, plane 0" in log
+    with (
+        open_reader(name, path, reader_settings) as reader,
+        pytest.raises(SourceFileError, match="Malformed"),
+    ):
+        reader.read_plane(PlaneRef(0, 0))
