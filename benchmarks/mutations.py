@@ -105,8 +105,8 @@ MUTATIONS = (
     Mutation(
         "flow: who comes second is refused",
         "imextract/lease.py",
-        "if len(dead) == len(others):",
-        "if True:",
+        "others = leases.leases_in_the_way(session, experiment_id, batch_id)",
+        "others: list[LeaseRow] = []",
         "tests/integration/test_lease.py::test_who_comes_second_is_refused_whatever_he_wants",
     ),
     Mutation(
@@ -146,9 +146,9 @@ MUTATIONS = (
     ),
     Mutation(
         "deletion: an original that changes during proof stays",
-        "imextract/deletion.py",
-        "if reason is None and any(identity_of(p) != seen for p, seen in case.identities.items()):",
-        "if False:",
+        "imextract/originals.py",
+        'return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"',
+        'return "as it was"',
         f"{_DELETION}test_an_original_that_is_replaced_while_its_planes_are_proven_is_kept",
     ),
     Mutation(
