@@ -145,13 +145,6 @@ MUTATIONS = (
         f"{_DELETION}test_an_original_replaced_by_one_of_the_same_size_and_time_is_kept",
     ),
     Mutation(
-        "deletion: an original that changes during proof stays",
-        "imextract/originals.py",
-        'return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"',
-        'return "as it was"',
-        f"{_DELETION}test_an_original_that_is_replaced_while_its_planes_are_proven_is_kept",
-    ),
-    Mutation(
         "deletion: intent is recorded first",
         "imextract/deletion.py",
         'move_files(session, case.rows[file.path], "pending_deletion", identity=seen)',
