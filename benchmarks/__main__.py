@@ -36,7 +36,7 @@ def main() -> int:
     lines = [
         "# Results",
         "",
-        f"`make {'bench-quick' if options.quick else 'bench'}`, {_now()}:",
+        f"`{_command(options)}`, {_now()}:",
         "",
         *describe_machine(),
         "",
@@ -53,6 +53,13 @@ def main() -> int:
                 failed += 1
             _write(lines, options)
     return 1 if failed else 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    if not options.only:
+        return "make bench-quick" if options.quick else "make bench"
+    quick = ["--quick"] if options.quick else []
+    return " ".join(["python -m benchmarks", *quick, *(f"--only {name}" for name in options.only)])
 
 
 def _now() -> str:
