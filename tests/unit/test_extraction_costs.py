@@ -14,9 +14,8 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
 from imextract.batches import ImextractBatchArguments
-from imextract.chunks import ChunkLayout, encode_chunks
-from imextract.compression import PRESETS
 from imextract.extractor import ImageExtractor
+from imextract.hdf5 import encode_plane
 from imextract.planes import PlaneRef
 from imextract.projection import project_maximum
 from imextract.readers.tiff import TiffReader
@@ -46,11 +45,9 @@ def test_a_plane_is_read_into_one_array(large_plane: Path) -> None:
 
 def test_a_plane_is_compressed_through_one_other_array(large_plane: Path) -> None:
     pixels = tifffile.imread(large_plane)
-    (zstd,) = PRESETS["zstd"].pipelines
     tracemalloc.start()
     try:
-        for _ in encode_chunks(pixels, ChunkLayout.of(2048, 2048), zstd):
-            pass
+        encode_plane(pixels, {}, "zstd")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
