@@ -141,6 +141,13 @@ def make_experiment(
     if lacks_first:
         (held,) = (group for group in manifest.row_groups if isinstance(group, Rows))
         held.held[0] = replace(held.held[0], source_file=None, ref=None)
+    return registered(manifest, settings, name, projects=projects)
+
+
+def registered(
+    manifest: Manifest, settings: Settings, name: str = "small", *, projects: bool = False
+) -> SmallExperiment:
+    """Write a manifest to the ledger."""
     database = Database(settings.database_url)
     database.prepare()
     with database.transaction() as session:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,19 @@ from imextract.extractor import ImageExtractor
 from imextract.hdf5 import encode_plane
 from imextract.planes import PlaneRef
 from imextract.projection import project_maximum
+from imextract.readers.expected import MOST_OPEN
+from imextract.readers.protocol import PlaneReader
+from imextract.readers.registry import open_reader
 from imextract.readers.tiff import TiffReader
-from tests.experiments import make_experiment
+from imextract.registration.manifest import (
+    ChannelInfo,
+    DataSet,
+    Manifest,
+    ManifestRow,
+    SiteInfo,
+    SiteKey,
+)
+from tests.experiments import Rows, make_experiment, registered, seen, settings_in
 
 MEGABYTE = 2**20
 
@@ -70,6 +82,41 @@ def test_memory_of_a_plane_is_used_again_for_the_next() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     pages_of_a_plane = 8 * 2**20 // resource.getpagesize()
     assert int(done.stdout) < pages_of_a_plane
+
+
+def test_a_job_opens_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # More files than stay open; planes time point by time point, each of which is in all files.
+    manifest = _stacks(tmp_path / "originals", files=MOST_OPEN + 1, tpoints=2)
+    extractor = registered(manifest, settings_in(tmp_path)).extractor
+    opened: list[Path] = []
+
+    def count(name: str, path: Path, *given: Any) -> PlaneReader:
+        opened.append(path)
+        return open_reader(name, path, *given)
+
+    monkeypatch.setattr("imextract.sources.open_reader", count)
+    (batch,) = extractor.create_run_batches(ImextractBatchArguments())
+    assert extractor.run_job(batch).extracted == 2 * (MOST_OPEN + 1)
+    assert len(opened) == len(set(opened)) == MOST_OPEN + 1
+
+
+def _stacks(folder: Path, files: int, tpoints: int) -> Manifest:
+    """Write a TIFF per zplane, of a page per tpoint, and give the manifest by tpoints."""
+    folder.mkdir()
+    site, shape = SiteKey("P1", "A01", 0), (8, 8)
+    manifest = Manifest(folder, "pattern", channels={"DAPI": ChannelInfo("DAPI")})
+    manifest.sites[site] = SiteInfo(0, 0, *shape)
+    for zplane in range(files):
+        path = folder / f"{zplane}.tif"
+        tifffile.imwrite(path, np.full((tpoints, *shape), zplane, np.uint16), metadata=None)
+        manifest.data_sets.append(DataSet(seen(folder, path), (), "tifffile", "TIFF"))
+    rows = [
+        ManifestRow(site, "A1", 0, "DAPI", t, z, f"{z}.tif", PlaneRef(0, t), *shape, "uint16")
+        for t in range(tpoints)
+        for z in range(files)
+    ]
+    manifest.row_groups.append(Rows(rows))
+    return manifest
 
 
 def test_a_job_writes_to_the_ledger_twice(tmp_path: Path) -> None:
