@@ -221,7 +221,7 @@ def _peer(bench: Bench, peer: Peer, plates: Sequence[Path]) -> Runs:
         runs = []
         for plate in plates:
             target = folder / plate.name
-            target.mkdir()
+            target.mkdir(parents=True)
             command = [str(part) for part in peer.command(programs, plate, target)]
             environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
             runs.append(run_measured(command, folder=target, environment=environment))

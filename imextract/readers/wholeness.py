@@ -34,6 +34,10 @@ _ND2_TAIL = len(_ND2_END) + 8
 _CZI_HEAD = struct.Struct("<16sq8x")
 _CZI_NAMES = (b"ZISRAW", b"DELETED")
 
+_JP2_START = b"\0\0\0\x0cjP  "
+_JP2_BOX = struct.Struct(">I4s")
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+
 _LIF_MARK, _LIF_STAR = 0x70, 0x2A
 _LIF_MEMORY = re.compile(r"<Memory\s[^>]*>")
 _LIF_BLOCK = re.compile(r'MemoryBlockID="([^"]*)"')
@@ -199,6 +203,49 @@ def _lif_blocks(stream: BinaryIO, length: int, version: int) -> set[tuple[str, i
     return found
 
 
+def _jpeg2000(path: Path) -> str:
+    """Walk through the boxes of JP2 (ISO/IEC 15444-1, annex I); a bare codestream is all there is.
+
+    A decoder makes up what is missing of a codestream, blurred or black.
+    """
+    with open_source(path) as stream:
+        length = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        if stream.read(len(_JP2_START)) != _JP2_START:
+            return _without_end(stream, length)
+        position = 0
+        while position + _JP2_BOX.size <= length:
+            stream.seek(position)
+            size, kind = _JP2_BOX.unpack(stream.read(_JP2_BOX.size))
+            if size == 1:
+                size = int.from_bytes(stream.read(8), "big")
+            end = position + size if size else length
+            if end > length or end < position + _JP2_BOX.size:
+                return f"the box {kind!r} at {position} ends at {end}, the file at {length}"
+            if kind == b"jp2c":
+                return _without_end(stream, end)
+            position = end
+    return "it has no codestream"
+
+
+def _jpeg(path: Path) -> str:
+    with open_source(path) as stream:
+        content = stream.read()
+    if not content.startswith(_JPEG_START):
+        return ""
+    position = len(_JPEG_START)
+    # Past the segments before the picture, of which one may hold a small picture of its own.
+    while content[position : position + 2] not in (_JPEG_SCAN, b""):
+        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+    # Anything may follow after the end of the picture.
+    return "" if _JPEG_END in content[position:] else "its picture has no end"
+
+
+def _without_end(stream: BinaryIO, end: int) -> str:
+    stream.seek(max(0, end - len(_JPEG_END)))
+    return "" if stream.read(len(_JPEG_END)) == _JPEG_END else "its codestream has no end"
+
+
 def _c01(path: Path) -> str:
     with open_source(path) as stream:
         # Others are not compressed.
@@ -228,6 +275,8 @@ _HEADS: dict[str, Callable[[Path, BinaryIO], int]] = {
 
 _CHECKS: dict[str, Callable[[Path], str]] = {
     "Cellomics C01": _c01,
+    "JPEG": _jpeg,
+    "JPEG-2000": _jpeg2000,
     "Leica Image File Format": _lif,
     "Nikon ND2": _nd2,
     "Zeiss CZI": _czi,

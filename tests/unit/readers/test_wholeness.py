@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -45,6 +46,21 @@ def mrc(order: str) -> bytes:
     return bytes(92) + struct.pack(f"{order}I", 512) + bytes(1024 - 96 + 512) + PIXELS
 
 
+NOISE = np.random.default_rng(0).integers(0, 255, (12, 12), np.uint8)
+
+
+def jpeg() -> bytes:
+    """A picture with a small one before it, whose end is not its own."""
+    content = bytes(imagecodecs.jpeg8_encode(NOISE))
+    thumbnail = b"\xff\xd8\xff\xd9"
+    return content[:2] + struct.pack(">2sH", b"\xff\xe1", 6) + thumbnail + content[2:]
+
+
+def jp2(codec: str = "jp2") -> bytes:
+    """A picture in boxes, or its bare codestream."""
+    return bytes(imagecodecs.jpeg2k_encode(NOISE, codecformat=codec))
+
+
 CONTAINERS: dict[str, Callable[[], bytes]] = {
     "Nikon ND2": nd2,
     "Zeiss CZI": czi,
@@ -53,6 +69,8 @@ CONTAINERS: dict[str, Callable[[], bytes]] = {
     "Cellomics C01": lambda: b"\0\0\0\x10" + zlib.compress(PIXELS),
     "Deltavision": lambda: mrc(">"),
     "Image Cytometry Standard": lambda: b"ics_version\t2.0\nend\n" + PIXELS,
+    "JPEG": jpeg,
+    "JPEG-2000": jp2,
     "Medical Research Council": lambda: mrc("<"),
     "Princeton Instruments SPE": lambda: bytes(4100) + PIXELS,
     "SPIDER": lambda: bytes(84) + struct.pack(">f", 100) + bytes(12) + PIXELS,
@@ -72,6 +90,14 @@ def test_a_container_is_whole_and_no_longer_so_once_cut(tmp_path: Path, name: st
             continue  # the directory that would be missing is found so by Bio-Formats
         reason = why_not_whole(name, [path], len(PIXELS))
         assert "is truncated" in reason or "whole one" in reason, length
+
+
+def test_a_bare_codestream_of_jpeg_2000_has_an_end(tmp_path: Path) -> None:
+    path, content = tmp_path / "image.j2k", jp2("j2k")
+    path.write_bytes(content)
+    assert why_not_whole("JPEG-2000", [path], 144) == ""
+    path.write_bytes(content[: len(content) // 2])
+    assert "its codestream has no end" in why_not_whole("JPEG-2000", [path], 144)
 
 
 def test_blocks_of_the_older_lif_are_counted_in_four_bytes(tmp_path: Path) -> None:
