@@ -17,6 +17,8 @@ from tests import postgresql
 
 __all__ = ["tables"]
 
+# With fewer, starting its server and the steps would take longer than they.
+_FEWEST_ON_POSTGRESQL = 10_000
 _STEPS = ("register", "init", "fill", "resume", "collect", "planes", "info")
 
 
@@ -33,7 +35,7 @@ def tables(bench: Bench) -> Iterator[Table]:
         folder = bench.folder / f"scaling-{planes}"
         _measure(found, planes, "SQLite", f"sqlite:///{folder / 'ledger.db'}", folder)
         shutil.rmtree(folder)
-        if postgresql.server_binary("postgres") is not None:
+        if postgresql.server_binary("postgres") is not None and planes >= _FEWEST_ON_POSTGRESQL:
             with postgresql.serving() as url:
                 _measure(found, planes, "PostgreSQL", url, folder)
             shutil.rmtree(folder)
