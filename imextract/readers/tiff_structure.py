@@ -14,7 +14,10 @@ from typing import BinaryIO
 from imextract.errors import SourceFileError
 from imextract.readers.source import open_source
 
-__all__ = ["check_tiff", "check_tiff_stream", "is_tiff"]
+__all__ = ["MOST_DIRECTORIES", "check_tiff", "check_tiff_stream", "is_tiff"]
+
+# More take minutes to read, by whichever reader.
+MOST_DIRECTORIES = 250_000
 
 _SUBFILE_TYPE = 254
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
@@ -46,6 +49,11 @@ _MAGIC = {
     b"II+\0": ("<", True),
     b"MM\0+": (">", True),
 }
+# Directories may share a value, such as a table of colours, but not all that there is:
+# a small file would take for ever.
+_MOST_TIMES_SHARED = 2
+_SHARED_BY_ANY = 16 * 2**20
+_LARGEST_VALUE = 512 * 2**20
 _UNCOMPRESSED = 1
 _YCBCR = 6
 # ImageJ writes one directory for a whole stack beyond 4 GB.
@@ -96,6 +104,7 @@ class _TiffFile:
         self._path = path
         self._stream = stream
         self._length = stream.seek(0, 2)
+        self._value_bytes = 0
         magic = self._bytes(0, 4, "the header")
         if magic not in _MAGIC:
             raise SourceFileError(
@@ -128,6 +137,11 @@ class _TiffFile:
                 if offset in seen:
                     raise self._damage(offset, "a new directory", "one that was there before")
                 seen.add(offset)
+                if len(seen) + len(waiting) > MOST_DIRECTORIES:
+                    raise SourceFileError(
+                        f"{self._path}: more than {MOST_DIRECTORIES} directories, which takes too "
+                        "long to read; split the file"
+                    )
                 entries, after = self._directory(offset)
                 if _SUB_DIRECTORIES in entries:
                     waiting.extend(self._integers(entries[_SUB_DIRECTORIES], "sub-directories"))
@@ -146,10 +160,18 @@ class _TiffFile:
         entries = {}
         for index in range(count):
             tag, kind, values = struct.unpack_from(self._order + entry_form, table, index * step)
+            self._count_value(offset, _SIZES.get(kind, 1) * values)
             if tag in _READ:
                 entries[tag] = self._entry(kind, values, start + index * step)
         (after,) = struct.unpack_from(self._order + pointer, table, count * step)
         return entries, after
+
+    def _count_value(self, offset: int, size: int) -> None:
+        # What is larger than the file is refused when it is read, or never read.
+        self._value_bytes += size if size <= self._length else 0
+        most = _MOST_TIMES_SHARED * self._length + _SHARED_BY_ANY
+        if self._value_bytes > most:
+            raise self._damage(offset, f"at most {most} bytes of values", f"{self._value_bytes}")
 
     def _entry(self, kind: int, count: int, position: int) -> _Entry:
         size = _SIZES.get(kind, 1) * count
@@ -266,6 +288,9 @@ class _TiffFile:
             raise self._damage(
                 offset, f"{size} bytes for {what}", f"{max(self._length - offset, 0)}"
             )
+        if size > _LARGEST_VALUE:
+            # The length of a file says nothing: most of it may be a hole.
+            raise self._damage(offset, f"at most {_LARGEST_VALUE} bytes for {what}", f"{size}")
         self._stream.seek(offset)
         return self._stream.read(size)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imextract.planes import SeriesStructure
+from imextract.readers.tiff_structure import MOST_DIRECTORIES
 
 __all__ = ["TiffHeader", "read_tiff_header"]
 
@@ -50,7 +51,10 @@ _MAGIC = {
 _HEAD_BYTES = 2048
 _LARGEST_DIRECTORY = 4096
 _LARGEST_VALUE = 64 * 2**20
-_MOST_PAGES = 1_000_000
+_MOST_PLANES_OF_STACK = 1_000_000
+# Directories may share values, but not so that a small file takes for ever.
+_MOST_TIMES_SHARED = 2
+_SHARED_BY_ANY = 16 * 2**20
 # Such descriptions may tell of planes that no directory stands for.
 _TELLS_MORE = (b'{"shape"', b"shape=", b"SCANIMAGE")
 # ImageJ says how many, as Micro-Manager does, that writes a directory for each.
@@ -109,11 +113,13 @@ class _File:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._head = os.pread(descriptor, _HEAD_BYTES, 0)
+        self._left = _MOST_TIMES_SHARED * os.fstat(descriptor).st_size + _SHARED_BY_ANY
 
     def bytes(self, offset: int, size: int) -> bytes:
         if offset + size <= len(self._head):
             return self._head[offset : offset + size]
-        if size > _LARGEST_VALUE:
+        self._left -= size
+        if size > _LARGEST_VALUE or self._left < 0:
             raise _NotPlainError
         return os.pread(self._descriptor, size, offset)
 
@@ -147,7 +153,7 @@ def _pages(file: _File) -> Iterator[_Page]:
     )
     seen: set[int] = set()
     while offset or not seen:
-        if offset in seen or len(seen) >= _MOST_PAGES:
+        if offset in seen or len(seen) >= MOST_DIRECTORIES:
             raise _NotPlainError
         seen.add(offset)
         directory = _Directory(file, order, is_big, offset)
@@ -215,7 +221,7 @@ class _Directory:
             or self._number(_COMPRESSION, 1) not in _PLAIN_COMPRESSIONS
             or self._number(_SUBFILE_TYPE, 0) & 1
             or _SUB_DIRECTORIES in self._tags
-            or not 0 < self._planes() <= _MOST_PAGES
+            or not 0 < self._planes() <= _MOST_PLANES_OF_STACK
             or self._tells_more()
         ):
             raise _NotPlainError
