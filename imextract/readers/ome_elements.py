@@ -15,6 +15,8 @@ __all__ = ["local_name", "read_elements"]
 
 T = TypeVar("T")
 
+_PART = 16 * 2**20
+
 # Vendor metadata reaches OME-XML with characters that XML forbids.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REFERENCE = re.compile("&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,8}));")
@@ -58,7 +60,7 @@ def local_name(element: Element) -> str:
 def _gathered(
     text: str, events: Sequence[str], gather: Callable[[Iterator[tuple[str, Element]]], T]
 ) -> T:
-    source = io.BytesIO(text.encode("utf-8", errors="replace"))
+    source = _LargeParts(text.encode("utf-8", errors="replace"))
     # Whatever encoding is declared, the text is decoded already.
     parser = DefusedXMLParser(target=TreeBuilder(), encoding="utf-8", forbid_dtd=True)
     try:
@@ -68,6 +70,13 @@ def _gathered(
             "the OME-XML holds a document type or entities, which no microscope writes and which "
             "may do harm: refused; replace the file by that of the microscope"
         ) from error
+
+
+class _LargeParts(io.BytesIO):
+    """Gives more than is asked for: expat begins a long tag anew with each part of it."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size if size is None or size < 0 else max(size, _PART))
 
 
 def _legal(match: re.Match[str]) -> str:

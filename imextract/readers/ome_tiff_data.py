@@ -12,6 +12,9 @@ from imextract.readers.ome_elements import local_name, read_elements
 __all__ = ["ImagePages", "OmePages", "PlanePage", "parse_pages"]
 
 _MOST_PLANES = 20_000_000
+# A few letters may tell of any number of planes; of more than so many, each has its own.
+_MOST_TOLD_AT_ONCE = 2_000_000
+_LEAST_OF_A_PLANE = len('<TiffData IFD="0"/>')
 _LARGEST = 2**31 - 1
 _ORDERS = frozenset({"XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTZC", "XYTCZ"})
 _DTYPES = {"float": "float32", "double": "float64"}
@@ -78,11 +81,12 @@ def parse_pages(text: str) -> OmePages:
     SourceFileError
         If the text is no XML, carries entities, or its sizes are absurd.
     """
-    return read_elements(text, ("start", "end"), _gather)
+    most = max(_MOST_TOLD_AT_ONCE, len(text) // _LEAST_OF_A_PLANE)
+    return read_elements(text, ("start", "end"), lambda events: _gather(events, most))
 
 
-def _gather(events: Iterator[tuple[str, Element]]) -> OmePages:
-    reader = _Reader()
+def _gather(events: Iterator[tuple[str, Element]], most_planes: int) -> OmePages:
+    reader = _Reader(most_planes)
     for event, element in events:
         reader.hear(event, element)
     return OmePages(
@@ -97,7 +101,9 @@ def _gather(events: Iterator[tuple[str, Element]]) -> OmePages:
 class _Reader:
     """Gathers images while the XML goes by."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_planes: int) -> None:
+        self._most_planes = most_planes
+        self._planes_left = most_planes
         self.images: list[ImagePages] = []
         self.metadata_file: str | None = None
         self.metadata_uuid = ""
@@ -151,8 +157,18 @@ class _Reader:
                     "numbers from 0; correct the OME-XML"
                 )
             file, uuid = self._file(block)
-            for offset in range(min(count, structure.plane_count - start)):
+            count = min(count, structure.plane_count - start)
+            self._count(identifier, count)
+            for offset in range(count):
                 yield PlanePage(*structure.zct(start + offset), file, page + offset, uuid)
+
+    def _count(self, identifier: str, planes: int) -> None:
+        self._planes_left -= planes
+        if self._planes_left < 0:
+            raise SourceFileError(
+                f"image {identifier}: the TiffData tell of more than {self._most_planes} planes "
+                "in so short a text; correct the OME-XML"
+            )
 
     def _file(self, block: Element) -> tuple[str | None, str]:
         """Give the file of a block and its identifier; None is the file of the OME-XML."""

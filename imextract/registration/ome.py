@@ -43,21 +43,26 @@ class PlaneTable:
     """Facts of the planes of an image by (z, c, t), held compactly."""
 
     _WIDTH = 5
+    # Memory is taken for so many planes at once, where any of them is told of: whatever
+    # number of planes is declared, it is in proportion to the text.
+    _BLOCK = 32
     # More than a file can hold: sizes that a damaged header made up.
     _MOST_PLANES = 20_000_000
 
     def __init__(self, sizes: tuple[int, int, int]) -> None:
         self._sizes = sizes if math.prod(sizes) <= self._MOST_PLANES else (0, 0, 0)
-        self._values = array("d")
+        self._blocks: dict[int, array[float]] = {}
 
     def put(self, z: int, c: int, t: int, facts: PlaneFacts) -> None:
         """Keep the facts of a plane; a plane outside the image is ignored."""
-        start = self._start(z, c, t)
-        if start is None:
+        index = self._index(z, c, t)
+        if index is None:
             return
-        if not self._values:
-            size_z, size_c, size_t = self._sizes
-            self._values = array("d", [float("nan")]) * (size_z * size_c * size_t * self._WIDTH)
+        number, place = divmod(index, self._BLOCK)
+        block = self._blocks.get(number)
+        if block is None:
+            block = array("d", [float("nan")]) * (self._BLOCK * self._WIDTH)
+            self._blocks[number] = block
         values = (
             facts.stage_x_um,
             facts.stage_y_um,
@@ -67,22 +72,25 @@ class PlaneTable:
         )
         for offset, value in enumerate(values):
             if value is not None:
-                self._values[start + offset] = value
+                block[place * self._WIDTH + offset] = value
 
     def get(self, z: int, c: int, t: int) -> PlaneFacts:
         """Give the facts of a plane."""
-        start = self._start(z, c, t)
-        if start is None or not self._values:
+        index = self._index(z, c, t)
+        number, place = divmod(-1 if index is None else index, self._BLOCK)
+        block = self._blocks.get(number)
+        if block is None:
             return PlaneFacts()
+        start = place * self._WIDTH
         # NaN, the mark of a missing value, is the one number unequal to itself.
-        known = self._values[start : start + self._WIDTH]
+        known = block[start : start + self._WIDTH]
         return PlaneFacts(*(value if value == value else None for value in known))
 
-    def _start(self, z: int, c: int, t: int) -> int | None:
+    def _index(self, z: int, c: int, t: int) -> int | None:
         size_z, size_c, size_t = self._sizes
         if not (0 <= z < size_z and 0 <= c < size_c and 0 <= t < size_t):
             return None
-        return ((t * size_c + c) * size_z + z) * self._WIDTH
+        return (t * size_c + c) * size_z + z
 
 
 @dataclass(frozen=True, slots=True)
