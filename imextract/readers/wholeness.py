@@ -39,10 +39,11 @@ _JP2_BOX = struct.Struct(">I4s")
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 _LIF_MARK, _LIF_STAR = 0x70, 0x2A
-_LIF_MEMORY = re.compile(r"<Memory\s[^>]*>")
+_LIF_LONGEST_NAME = 2**16
+_LIF_MEMORY = re.compile(r"<Memory\s[^<>]*>")
 _LIF_BLOCK = re.compile(r'MemoryBlockID="([^"]*)"')
-_LIF_SIZE = re.compile(r'\sSize="(\d+)"')
-_LIF_VERSION = re.compile(r'<LMSDataContainerHeader[^>]*\sVersion="(\d+)"')
+_LIF_SIZE = re.compile(r'\sSize="(\d{1,20})"')
+_LIF_VERSION = re.compile(r'<LMSDataContainerHeader[^<>]*\sVersion="(\d{1,9})"')
 
 
 def why_not_whole(format_name: str, files: Sequence[Path], pixel_bytes: int) -> str:
@@ -195,8 +196,10 @@ def _lif_blocks(stream: BinaryIO, length: int, version: int) -> set[tuple[str, i
         mark, _, _ = struct.unpack("<IIB", stream.read(9))
         (size,) = struct.unpack(size_form, stream.read(size_bytes))
         _, characters = struct.unpack("<BI", stream.read(5))
+        if mark != _LIF_MARK or characters > _LIF_LONGEST_NAME:
+            break
         name = stream.read(2 * characters).decode("utf-16-le", "replace")
-        if stream.tell() + size > length or mark != _LIF_MARK:
+        if stream.tell() + size > length:
             break
         found.add((name, size))
         stream.seek(size, os.SEEK_CUR)

@@ -1,6 +1,9 @@
 """A container that was cut short is told from a whole one, wherever it was cut."""
 
+import os
+import resource
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -146,3 +149,31 @@ def test_compressed_pixels_that_were_not_copied_to_the_end_are_told(tmp_path: Pa
     for end in range(6, len(content)):
         path.write_bytes(content[:end] + bytes(len(content) - end))
         assert "is truncated" in why_not_whole("Cellomics C01", [path], 0), end
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        "<Memory " * 200_000,
+        "<LMSDataContainerHeader" + " Version" * 200_000,
+        '<Memory Size="' + "9" * 5000 + '" MemoryBlockID="m"/>',
+    ],
+    ids=["no end of elements", "no value", "a number of 5000 digits"],
+)
+def test_metadata_of_a_lif_that_are_no_xml_take_no_time(tmp_path: Path, xml: str) -> None:
+    path = tmp_path / "bad.lif"
+    path.write_bytes(struct.pack("<IIBI", 0x70, 0, 0x2A, len(xml)) + xml.encode("utf-16-le"))
+    began = time.process_time()
+    why_not_whole("Leica Image File Format", [path], 1)
+    assert time.process_time() - began < 5
+
+
+def test_a_block_of_a_lif_cannot_have_a_name_of_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "bad.lif"
+    xml = '<LMSDataContainerHeader Version="2"><Memory Size="1" MemoryBlockID="m"/>'
+    head = struct.pack("<IIBI", 0x70, 0, 0x2A, len(xml)) + xml.encode("utf-16-le")
+    path.write_bytes(head + struct.pack("<IIBQBI", 0x70, 0, 0x2A, 1, 0x2A, 2**32 - 1))
+    os.truncate(path, 2**40)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "1 of its blocks" in why_not_whole("Leica Image File Format", [path], 1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20
