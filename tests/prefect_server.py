@@ -15,6 +15,8 @@ from scripts import prefect_stack
 
 T = TypeVar("T")
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+# Only for what hangs: the machine may be slow, and busy with other tests.
+LONGEST_S = 400
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,48 @@ class PrefectServer:
     worker_pid: int
 
     def run_deployment(
-        self, deployment: str, *options: str, **parameters: object
+        self,
+        deployment: str,
+        job_environment: dict[str, str] | None = None,
+        /,
+        **parameters: object,
+    ) -> dict[str, Any]:
+        """Run a deployment and give the run when it has ended, however that may be."""
+        return self.ended(self.start_run(deployment, job_environment, **parameters))
+
+    def start_run(
+        self,
+        deployment: str,
+        job_environment: dict[str, str] | None = None,
+        /,
+        **parameters: object,
+    ) -> str:
+        """Have a run of a deployment started, and give its id."""
+        known = self.api("GET", f"/deployments/name/{deployment}")
+        wanted = {
+            "parameters": parameters,
+            "job_variables": {"env": job_environment} if job_environment else {},
+            "state": {"type": "SCHEDULED"},
+        }
+        run = self.api("POST", f"/deployments/{known['id']}/create_flow_run", wanted)
+        return str(run["id"])
+
+    def ended(self, run_id: str) -> dict[str, Any]:
+        """Wait for the end of a run and give it."""
+
+        def find() -> dict[str, Any] | None:
+            run: dict[str, Any] = self.api("GET", f"/flow_runs/{run_id}")
+            return run if run["state_type"] in FINAL else None
+
+        return wait_until(find, f"the end of run {run_id}")
+
+    def run_by_command(
+        self, deployment: str, **parameters: object
     ) -> subprocess.CompletedProcess[str]:
         """Run a deployment as a user does, and wait for its end."""
         # As JSON: Prefect cannot parse a bare regular expression.
         given = [f"-p={name}={json.dumps(value)}" for name, value in parameters.items()]
-        return self.prefect("deployment", "run", deployment, *given, "--watch", *options)
+        return self.prefect("deployment", "run", deployment, *given, "--watch")
 
     def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of Prefect."""
@@ -40,7 +78,7 @@ class PrefectServer:
             cwd=prefect_stack.CHECKOUT,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=LONGEST_S,
             check=False,
         )
 
@@ -98,7 +136,7 @@ class PrefectServer:
         return self.api("GET", f"/artifacts/{key}/latest")["data"]
 
 
-def wait_until(condition: Callable[[], T | None], what: str, timeout_s: float = 120) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, timeout_s: float = LONGEST_S) -> T:
     """Wait for something to be there and give it."""
     deadline = time.monotonic() + timeout_s
     while (found := condition()) is None:

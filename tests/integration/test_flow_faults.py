@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,16 +44,13 @@ def register(deployed: Deployed, name: str, special: dict[tuple[int, int], str])
     return experiment_id
 
 
-def start(deployed: Deployed, experiment: int, **parameters: object) -> threading.Thread:
-    """Start a run, and give it when its first plane is extracted."""
-    thread = threading.Thread(
-        target=deployed.prefect.run_deployment,
-        args=("imextract/default",),
-        kwargs={"experiment_id": experiment, **SMALL, **parameters},
+def start(deployed: Deployed, experiment: int, **parameters: object) -> str:
+    """Start a run, and give its id when its first plane is extracted."""
+    run = deployed.prefect.start_run(
+        "imextract/default", experiment_id=experiment, **SMALL | parameters
     )
-    thread.start()
     wait_until(lambda: deployed.planes(experiment, "extracted") or None, "the first plane")
-    return thread
+    return run
 
 
 def test_files_that_kill_their_worker_every_time_are_named_and_all_others_extracted(
@@ -63,10 +59,8 @@ def test_files_that_kill_their_worker_every_time_are_named_and_all_others_extrac
     deadly = dict.fromkeys([(1, 0), (1, 1), (3, 0)], "poison")
     experiment = register(deployed, "deadly", deadly)
 
-    done = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
+    run = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
 
-    assert done.returncode == 1
-    run = deployed.prefect.run_of(experiment)
     assert run["state_type"] == "FAILED"
     assert "3 failed and 0 are not extracted" in run["state"]["message"]
     assert "poison_A01_s1_z0.tif" in run["state"]["message"]
@@ -80,12 +74,12 @@ def test_a_second_run_is_refused_while_the_first_goes_on(deployed: Deployed) -> 
 
     second = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
     (deployed.folder / "poison" / "go").touch()
-    first.join()
+    deployed.prefect.ended(first)
     (deployed.folder / "poison" / "go").unlink()
 
     runs = deployed.prefect.runs("imextract")
     ours = [run for run in runs if run["parameters"]["experiment_id"] == experiment]
-    assert second.returncode == 1
+    assert second["state_type"] == "FAILED"
     assert [run["state_type"] for run in ours] == ["FAILED", "COMPLETED"]
     assert f"worked on by flow run experiment-{experiment}" in ours[0]["state"]["message"]
     assert len(deployed.planes(experiment, "extracted")) == 8
@@ -96,13 +90,13 @@ def test_a_killed_flow_does_not_stand_in_the_way_of_the_next(deployed: Deployed)
     experiment = register(deployed, "killed", {(3, 1): "slow"})
     first = start(deployed, experiment)
     _flow_process(deployed.prefect.worker_pid).kill()
-    first.join()
+    deployed.prefect.ended(first)
     (deployed.folder / "poison" / "go").touch()
 
     done = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
 
     (deployed.folder / "poison" / "go").unlink()
-    assert done.returncode == 0, done.stdout
+    assert done["state_type"] == "COMPLETED", done["state"]
     assert len(deployed.planes(experiment, "extracted")) == 8
 
 
@@ -117,35 +111,23 @@ def test_a_run_goes_on_while_the_prefect_server_does_not_answer(deployed: Deploy
         wait_until(lambda: len(deployed.planes(experiment, "extracted")) == 8 or None, "all planes")
     finally:
         server.resume()
-    first.join()
+    run = deployed.prefect.ended(first)
     (deployed.folder / "poison" / "go").unlink()
 
-    run = deployed.prefect.final_run(
-        "imextract", lambda run: run["parameters"]["experiment_id"] == experiment
-    )
     assert run["state_type"] == "COMPLETED", run["state"]
 
 
 def test_a_lost_scheduler_ends_the_run_in_red_and_the_next_resumes(deployed: Deployed) -> None:
     experiment = register(deployed, "unscheduled", {(3, 1): "slow"})
     with _cluster(deployed) as (address, scheduler):
-
-        def lose_scheduler() -> None:
-            wait_until(lambda: deployed.planes(experiment, "extracted") or None, "a plane")
-            scheduler.kill()
-
-        killer = threading.Thread(target=lose_scheduler)
-        killer.start()
-        done = deployed.prefect.run_deployment(
-            "imextract/default", experiment_id=experiment, cluster=address, batch_size=1
-        )
-        killer.join()
+        lost = start(deployed, experiment, cluster=address)
+        scheduler.kill()
+        done = deployed.prefect.ended(lost)
     (deployed.folder / "poison" / "go").touch()
 
-    assert done.returncode == 1
-    assert deployed.prefect.run_of(experiment)["state_type"] == "FAILED"
+    assert done["state_type"] == "FAILED"
     done = deployed.prefect.run_deployment("imextract/default", experiment_id=experiment, **SMALL)
-    assert done.returncode == 0, done.stdout
+    assert done["state_type"] == "COMPLETED", done["state"]
     assert len(deployed.planes(experiment, "extracted")) == 8
 
 

@@ -34,14 +34,14 @@ def test_nonsense_is_refused_and_named(
 
 
 def test_the_command_line_refuses_in_one_line(deployed: Deployed) -> None:
-    done = deployed.prefect.run_deployment("imextract/default", experiment_id=1, duration="6h")
+    done = deployed.prefect.run_by_command("imextract/default", experiment_id=1, duration="6h")
     assert done.returncode == 1
     assert "'6h' does not match" in done.stdout.splitlines()[-1]
     assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_the_command_line_lists_the_parameters_there_are(deployed: Deployed) -> None:
-    done = deployed.prefect.run_deployment("imextract/default", experiment_id=1, batchsize=3)
+    done = deployed.prefect.run_by_command("imextract/default", experiment_id=1, batchsize=3)
     assert done.returncode == 1
     assert "'batch_size'" in done.stdout
 

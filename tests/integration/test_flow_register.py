@@ -12,7 +12,7 @@ def test_registering_starts_the_extraction(deployed: Deployed) -> None:
         "register/default", folder=str(folder), name="triggered", pattern=PATTERN
     )
 
-    assert done.returncode == 0, done.stdout
+    assert done["state_type"] == "COMPLETED", done["state"]
     run = deployed.prefect.final_run(
         "imextract", lambda run: (run["created_by"] or {}).get("type") == "AUTOMATION"
     )
@@ -28,7 +28,7 @@ def test_a_dry_run_announces_nothing(deployed: Deployed) -> None:
         "register/default", folder=str(folder), name="dry", pattern=PATTERN, dry_run=True
     )
 
-    assert done.returncode == 0, done.stdout
+    assert done["state_type"] == "COMPLETED", done["state"]
     events = deployed.prefect.api(
         "POST",
         "/events/filter",
@@ -41,5 +41,5 @@ def test_a_folder_without_images_fails_the_run_by_name(deployed: Deployed) -> No
     empty = deployed.folder / "empty"
     empty.mkdir()
     done = deployed.prefect.run_deployment("register/default", folder=str(empty), name="empty")
-    assert done.returncode == 1
+    assert done["state_type"] == "FAILED"
     assert str(empty) in deployed.prefect.runs("register")[0]["state"]["message"]

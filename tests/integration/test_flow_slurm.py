@@ -1,6 +1,5 @@
 """The flow `imextract` on a real SLURM: its workers are jobs, and lost ones are replaced."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,21 +32,15 @@ def cluster() -> Iterator[Slurm]:
 
 def test_a_run_survives_the_loss_of_all_its_jobs(deployed: Deployed, cluster: Slurm) -> None:
     experiment = deployed.experiment("slurm", sites=8, zplanes=4, size=1024)
-    cancelled: list[str] = []
-
-    def cancel_the_jobs() -> None:
-        wait_until(lambda: deployed.planes(experiment, "extracted") or None, "the first plane")
-        cancelled.extend(cluster.jobs())
-        cluster.run("scancel", *cancelled)
-
-    canceller = threading.Thread(target=cancel_the_jobs)
-    canceller.start()
-    done = deployed.prefect.run_deployment(
-        "imextract/default", *_leading_to(cluster), experiment_id=experiment, **SIZE
+    run = deployed.prefect.start_run(
+        "imextract/default", cluster.environment, experiment_id=experiment, **SIZE
     )
-    canceller.join()
+    wait_until(lambda: deployed.planes(experiment, "extracted") or None, "the first plane")
+    cancelled = cluster.jobs()
+    cluster.run("scancel", *cancelled)
+    done = deployed.prefect.ended(run)
 
-    assert done.returncode == 0, done.stdout
+    assert done["state_type"] == "COMPLETED", done["state"]
     planes = deployed.planes(experiment, "extracted")
     assert len(planes) == 32
     for plane in planes:
@@ -93,7 +86,3 @@ def test_nobody_waits_where_no_job_gets_as_far_as_a_worker(
 
     assert cluster.jobs() == []
     assert list(tmp_path.glob(".dask-jobqueue.*")) == []
-
-
-def _leading_to(cluster: Slurm) -> list[str]:
-    return [f"--job-variable=env.{name}={value}" for name, value in cluster.environment.items()]
