@@ -43,7 +43,7 @@ def main() -> None:
         print(f"| shared folders | {outcome.kills} | {outcome.compared} | 0 |", flush=True)
     for number in range(options.flows):
         with tempfile.TemporaryDirectory(prefix="imextract-") as folder:
-            outcome = attack_flow(Path(folder), options.seed + number)
+            outcome = attack_flow(Path(folder), options.seed + number, rounds=2)
         print(f"| runs of flow {number} | {outcome.kills} | {outcome.compared} | 0 |", flush=True)
 
 

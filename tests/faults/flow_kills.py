@@ -3,6 +3,7 @@
 import random
 import time
 from pathlib import Path
+from typing import get_args
 
 import psutil
 
@@ -13,19 +14,18 @@ from tests.faults.victim import Victim, environment_of
 
 _SITES, _ZPLANES = 10, 3
 
-# How often each part is killed in one attack.
-KILLS: dict[Role, int] = {"helper": 2, "flow": 2, "server": 1, "session": 1}
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
-def attack_flow(folder: Path, seed: int) -> Outcome:
-    """Kill all parts, in random order, while one experiment is extracted and freed.
+def attack_flow(folder: Path, seed: int, rounds: int = 1) -> Outcome:
+    """Kill each part so many times, in random order, while one experiment is extracted and freed.
 
     Whenever no run is left every plane is compared with the truth; the last run is undisturbed
     and must complete what is missing, without doing anything twice.
     """
     victim = Victim(folder, _SITES, _ZPLANES, make_experiment(folder, _SITES, _ZPLANES))
     chance = random.Random(seed)
-    roles = [role for role, number in KILLS.items() for _ in range(number)]
+    roles = list(ROLES * rounds)
     chance.shuffle(roles)
     kills = 0
     with on_stage(folder, environment_of(victim.experiment.settings)) as stage:
