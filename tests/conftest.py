@@ -28,7 +28,7 @@ def reader_settings() -> Settings:
 @pytest.fixture
 def fresh_process() -> Iterator[Settings]:
     """Settings whose Java process no other test has used; ended afterwards."""
-    settings = Settings(java_heap_mb=256, read_timeout_s=20)
+    settings = Settings(java_heap_mb=256, read_timeout_s=60)
     shared_process(settings).close()
     yield settings
     shared_process(settings).close()

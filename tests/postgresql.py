@@ -111,7 +111,7 @@ def _free_port() -> int:
 
 
 def _wait(url: str) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while True:
         try:
             # It listens before it is ready.

@@ -71,7 +71,7 @@ class Slurm:
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
         if done.returncode:
@@ -181,13 +181,13 @@ def _running(slurm: Slurm, program: str, *arguments: str) -> Iterator[None]:
 def _end_jobs(slurm: Slurm) -> None:
     # Jobs are no children of slurmd: they would outlive it.
     slurm.run("scancel", f"--user={getpass.getuser()}")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while slurm.jobs() and time.monotonic() < deadline:
         time.sleep(0.2)
 
 
 def _wait(slurm: Slurm, program: str, is_ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         with suppress(SlurmError):
             if is_ready():

@@ -19,7 +19,7 @@ Role = Literal["helper", "flow", "server", "session"]
 # Two small workers: the machine that tests has few cores.
 _SMALL = {"workers": 2, "memory": 700, "batch_size": 1, "delete": True}
 
-_LONGEST_S = 120
+_LONGEST_S = 400
 
 
 class Stage:

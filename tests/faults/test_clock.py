@@ -57,7 +57,7 @@ class Clock:
     def run(self, victim: Victim, *words: str) -> tuple[int, str]:
         """Run commands, and give the exit code and what they said."""
         process = self.start(victim, *words)
-        said = process.communicate(timeout=120)[0]
+        said = process.communicate(timeout=400)[0]
         return process.returncode, said
 
 

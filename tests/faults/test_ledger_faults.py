@@ -70,7 +70,7 @@ def test_connections_cut_again_and_again_lose_nothing(server: PostgreSql, tmp_pa
     for _ in range(10):
         process = victim.start(*SESSION)
         while process.is_alive():
-            process.join(0.3)
+            process.join(0.1)
             cuts += cut(server.url)
         assert ended(process) in (0, 1)
         victim.check()

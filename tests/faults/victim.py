@@ -29,7 +29,7 @@ _CONTEXT.set_forkserver_preload(
     ["imextract.cli.main", "imextract.cli.jobs", "imextract.cli.planes", "imextract.readers.tiff"]
 )
 
-_LONGEST_S = 120
+_LONGEST_S = 400
 
 # A session with deletion, from planned planes to freed originals.
 SESSION = ("init --delete -b 1", "run", "collect")

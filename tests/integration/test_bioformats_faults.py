@@ -245,7 +245,7 @@ def open_in_plain_java(path: Path, *, with_flags: bool) -> None:
     jars, flags = json.loads(told.stdout)
     command = [str(find_java_home() / "bin" / "java"), *(flags if with_flags else [])]
     command += ["-cp", os.pathsep.join(jars), "loci.formats.tools.ImageInfo", "-nopix", str(path)]
-    subprocess.run(command, capture_output=True, timeout=60, check=False)
+    subprocess.run(command, capture_output=True, timeout=300, check=False)
 
 
 def test_the_flags_alone_close_the_external_entities_of_xlef(

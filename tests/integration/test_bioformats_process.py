@@ -24,8 +24,8 @@ from tests.support import fake_file, noise, spelt, write_tiff
 
 @pytest.fixture
 def impatient() -> Iterator[Settings]:
-    """Settings with a time limit that a stuck process soon exceeds."""
-    settings = Settings(java_heap_mb=128, read_timeout_s=4)
+    """Settings with a time limit that a stuck process soon exceeds, and a slow one never."""
+    settings = Settings(java_heap_mb=128, read_timeout_s=8)
     yield settings
     shared_process(settings).close()
 
@@ -36,7 +36,7 @@ def child_pid(settings: Settings) -> int:
     return pid
 
 
-def wait_until_gone(pid: int, seconds: float = 10) -> None:
+def wait_until_gone(pid: int, seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < limit, f"process {pid} lives on"
@@ -44,8 +44,8 @@ def wait_until_gone(pid: int, seconds: float = 10) -> None:
 
 
 def busy_reader(folder: Path, settings: Settings) -> BioFormatsReader:
-    """A reader whose plane 0 keeps Java busy right now, as each does for 0.8 s."""
-    path = fake_file(folder, "busy", sizeZ=5, sleepOpenBytes=800)
+    """A reader whose plane 0 keeps Java busy right now, as each does for 2 s."""
+    path = fake_file(folder, "busy", sizeZ=5, sleepOpenBytes=2000)
     reader = BioFormatsReader(path, settings)
     reader.prefetch(PlaneRef(0, 0))
     time.sleep(0.3)
@@ -84,16 +84,16 @@ def test_a_hang_is_ended_at_the_time_limit(tmp_path: Path, impatient: Settings) 
         stuck = child_pid(impatient)
         os.kill(stuck, signal.SIGSTOP)
         began = time.monotonic()
-        with pytest.raises(SourceFileError, match=r"no answer for 4 s.*IMEXTRACT_READ_TIMEOUT_S"):
+        with pytest.raises(SourceFileError, match=r"no answer for 8 s.*IMEXTRACT_READ_TIMEOUT_S"):
             reader.read_plane(PlaneRef(0, 0))
-        assert 1.5 < time.monotonic() - began < 10
+        assert 4 < time.monotonic() - began < 60
         wait_until_gone(stuck)
         assert spelt(reader.read_plane(PlaneRef(0, 2))).plane == 2
 
 
 def test_a_hang_inside_java_is_ended_at_the_time_limit(tmp_path: Path, impatient: Settings) -> None:
-    with BioFormatsReader(fake_file(tmp_path, sleepOpenBytes=60_000), impatient) as reader:
-        with pytest.raises(SourceFileError, match=r"no answer for 4 s"):
+    with BioFormatsReader(fake_file(tmp_path, sleepOpenBytes=300_000), impatient) as reader:
+        with pytest.raises(SourceFileError, match=r"no answer for 8 s"):
             reader.read_plane(PlaneRef(0, 0))
 
 
@@ -169,7 +169,7 @@ def test_threads_read_through_one_process(tmp_path: Path, reader_settings: Setti
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
         assert not thread.is_alive(), "readers wait for each other"
     assert wrong == []
 
@@ -187,7 +187,7 @@ if sys.argv[2] == "busy":
     reader.prefetch(PlaneRef(0, 0))
 print(shared_process(settings).pid, flush=True)
 if sys.argv[2] != "exit":
-    time.sleep(60)
+    time.sleep(300)
 """
 
 
@@ -203,17 +203,17 @@ def start_parent(path: Path, how: str) -> tuple[subprocess.Popen[str], int]:
 
 @pytest.mark.parametrize("how", ["idle", "busy"])
 def test_the_child_dies_with_its_killed_parent(tmp_path: Path, how: str) -> None:
-    path = fake_file(tmp_path, sleepOpenBytes=60_000)
+    path = fake_file(tmp_path, sleepOpenBytes=300_000)
     parent, child = start_parent(path, how)
     assert psutil.pid_exists(child)
     parent.kill()
     parent.wait()
-    wait_until_gone(child, 1)
+    wait_until_gone(child)
 
 
 def test_a_parent_that_ends_is_not_held_up(tmp_path: Path) -> None:
     parent, child = start_parent(fake_file(tmp_path), "exit")
-    assert parent.wait(10) == 0
+    assert parent.wait(60) == 0
     wait_until_gone(child)
 
 
@@ -261,7 +261,7 @@ def test_a_child_that_is_killed_while_it_starts_is_started_again(
 
 def kill_new_child(there_before: set[int]) -> None:
     """Kill the next child as soon as it is there."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         for child in psutil.Process().children():
             if child.pid not in there_before:

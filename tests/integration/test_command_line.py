@@ -32,7 +32,7 @@ class CommandLine:
         }
         return subprocess.run(
             [sys.executable, "-m", "imextract.cli.main", *map(str, arguments)],
-            env=environment, capture_output=True, text=True, timeout=120, check=False,
+            env=environment, capture_output=True, text=True, timeout=400, check=False,
         )  # fmt: skip
 
     def json(self, *arguments: object) -> Any:

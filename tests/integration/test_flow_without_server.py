@@ -37,7 +37,7 @@ def test_one_server_serves_the_flow_and_all_its_workers(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         check=False,
     )
 

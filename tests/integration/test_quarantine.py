@@ -48,7 +48,7 @@ def imextract(settings: Settings, poison: dict[str, str], *command: str) -> tupl
     }
     done = subprocess.run(
         [sys.executable, "-m", "imextract.cli.main", "1", *command],
-        env=os.environ | places | poison, capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | places | poison, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
