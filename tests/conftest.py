@@ -1,5 +1,6 @@
 """Fixtures that any test may use."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,3 +39,11 @@ def fresh_process() -> Iterator[Settings]:
 def bioformats_process(fresh_process: Settings) -> BioFormatsProcess:
     """The Java process of `fresh_process`."""
     return shared_process(fresh_process)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users reach, too: those of pytest are its owner's alone."""
+    with tempfile.TemporaryDirectory(prefix="imextract-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

@@ -1,8 +1,6 @@
 """Storage, originals and the right to touch them, lost in the middle."""
 
 import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +13,11 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def users_folder() -> Iterator[Path]:
+def users_folder(open_folder: Path) -> Path:
     """A folder that belongs to a user without privileges."""
     if os.geteuid() != 0:
         pytest.skip("only root can take another user's part")
-    with tempfile.TemporaryDirectory(prefix="imextract-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    return open_folder
 
 
 def give_away(folder: Path) -> None:

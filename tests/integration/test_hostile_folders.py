@@ -131,22 +131,20 @@ print(json.dumps([len(list(manifest.rows())), [[p.severity, p.file] for p in man
 """
 
 
-def test_a_closed_folder_is_named_and_the_others_are_read(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+def test_a_closed_folder_is_named_and_the_others_are_read(open_folder: Path) -> None:
     for name in ("closed", "open"):
-        (tmp_path / name).mkdir()
-        write_visiview_plate(tmp_path / name, PLATE, Faults())
-    (tmp_path / "closed").chmod(0)
+        (open_folder / name).mkdir()
+        write_visiview_plate(open_folder / name, PLATE, Faults())
+    (open_folder / "closed").chmod(0)
     try:
         # Root reads everything, so that a process of less right has to look.
         said = subprocess.run(
-            [sys.executable, "-c", _AS_USER, str(tmp_path)],
+            [sys.executable, "-c", _AS_USER, str(open_folder)],
             cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
             check=True,
         ).stdout
     finally:
-        (tmp_path / "closed").chmod(0o755)
+        (open_folder / "closed").chmod(0o755)
     assert json.loads(said) == [PLATE.plane_count, [["warning", "closed"]]]

@@ -139,15 +139,8 @@ def find_as_user(folder: Path) -> str:
     return finished.stdout
 
 
-@pytest.fixture
-def open_tmp_path(tmp_path: Path) -> Path:
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
-    return tmp_path
-
-
-def test_an_unreadable_folder_is_an_error(open_tmp_path: Path) -> None:
-    folder = write(open_tmp_path / "plate/a.tif").parent
+def test_an_unreadable_folder_is_an_error(open_folder: Path) -> None:
+    folder = write(open_folder / "plate/a.tif").parent
     folder.chmod(0)
     try:
         assert "cannot be read (Permission denied)" in find_as_user(folder)
@@ -155,12 +148,12 @@ def test_an_unreadable_folder_is_an_error(open_tmp_path: Path) -> None:
         folder.chmod(0o755)
 
 
-def test_an_unreadable_folder_within_is_named_and_the_rest_goes_on(open_tmp_path: Path) -> None:
-    closed = write(open_tmp_path / "plate/closed/b.tif").parent
-    write(open_tmp_path / "plate/a.tif")
+def test_an_unreadable_folder_within_is_named_and_the_rest_goes_on(open_folder: Path) -> None:
+    closed = write(open_folder / "plate/closed/b.tif").parent
+    write(open_folder / "plate/a.tif")
     closed.chmod(0)
     try:
-        said = find_as_user(open_tmp_path / "plate")
+        said = find_as_user(open_folder / "plate")
     finally:
         closed.chmod(0o755)
     assert said.strip() == "['a.tif'] [('warning', 'closed')]"
