@@ -113,8 +113,20 @@ def new(class_name: str, signature: str = "()V", *arguments: JavaObject) -> Java
 
 
 def byte_array(content: NDArray[np.uint8]) -> JavaObject:
-    """Make an array of bytes with this content."""
-    return javabridge.get_env().make_byte_array(content)
+    """Make an array of bytes with this content.
+
+    Raises
+    ------
+    JavaException
+        If Java has no memory for it.
+    """
+    environment = javabridge.get_env()
+    try:
+        return environment.make_byte_array(content)
+    except MemoryError:
+        # javabridge's own words, while what Java threw is still pending.
+        _raise_pending(environment)
+        raise
 
 
 def class_of(name: str) -> JavaObject:
@@ -133,9 +145,7 @@ def text(
     environment = javabridge.get_env()
     found = environment.get_method_id(environment.get_object_class(target), name, signature)
     given = environment.call_method(target, found, *map(_java, arguments))
-    thrown = environment.exception_occurred()
-    if thrown is not None:
-        raise JavaException(thrown)
+    _raise_pending(environment)
     return None if given is None else _string(given)
 
 
@@ -188,6 +198,12 @@ class LogRecords:
         if count:
             call(self._events, "clear", "()V")
         return [text(event, "getFormattedMessage") or "" for event in events]
+
+
+def _raise_pending(environment: JavaObject) -> None:
+    thrown = environment.exception_occurred()
+    if thrown is not None:
+        raise JavaException(thrown)
 
 
 def _java(value: JavaObject) -> JavaObject:
