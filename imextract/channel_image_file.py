@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Self
 
+from sqlalchemy.orm import Session
+
 from imextract.compression import CompressionName
 from imextract.config import Settings
 from imextract.database.experiments import get_experiment
@@ -144,9 +146,12 @@ class ChannelImageFile:
             self._hold_originals(lease)
             encoded = encode(self.record, pixels, compression, "")
             self._workplace.store.check()
-            self._workplace.store.put(encoded.stored.location, encoded.content)
             with database.transaction() as session:
-                require_lease(session, lease)
+                self._require_originals(session, lease)
+                # Within the transaction: who lost the lease meanwhile may have nothing to
+                # replace, and its originals may be deleted since.
+                location, content = encoded.stored.location, encoded.content
+                self._workplace.store.put(location, content, replaces=True)
                 values = ledger_values(encoded.stored) | {"is_suspect": True}
                 update_planes(session, [record.id], **values)
                 self.record = read_planes(session, [record.id])[0]
@@ -154,20 +159,24 @@ class ChannelImageFile:
     def _hold_originals(self, lease: Lease) -> None:
         """Keep the originals from deletion before what is stored is replaced."""
         with self._workplace.database.transaction() as session:
-            get_experiment(session, lease.experiment_id, locks=True)
-            require_lease(session, lease)
-            (self.record,) = read_planes(session, [self.record.id])
-            if self.record.state == "absent":
-                raise PlaneMismatchError(
-                    f"plane {self.record.id} is absent: it has no place in any microscope file; "
-                    "register the folder again when its file is there"
-                )
-            if without_originals(session, [self.record.id]):
-                raise ConfigError(
-                    f"plane {self.record.id}: what is stored is the only copy, because its "
-                    "original is deleted; keep other pixels elsewhere"
-                )
+            self._require_originals(session, lease)
             update_planes(session, [self.record.id], is_suspect=True)
+
+    def _require_originals(self, session: Session, lease: Lease) -> None:
+        """Refuse to replace what is the only copy, to the end of the transaction."""
+        get_experiment(session, lease.experiment_id, locks=True)
+        require_lease(session, lease)
+        (self.record,) = read_planes(session, [self.record.id])
+        if self.record.state == "absent":
+            raise PlaneMismatchError(
+                f"plane {self.record.id} is absent: it has no place in any microscope file; "
+                "register the folder again when its file is there"
+            )
+        if without_originals(session, [self.record.id]):
+            raise ConfigError(
+                f"plane {self.record.id}: what is stored is the only copy, because its "
+                "original is deleted; keep other pixels elsewhere"
+            )
 
     @property
     def checksum(self) -> str | None:

@@ -162,7 +162,7 @@ def _extract_here(place: Workplace, job: _Job, tally: Tally, patience: Patience)
     store, planes = place.store, job.planes
     with (
         SourceReader.of(place.database, place.settings, planes) as reader,
-        WriteBehind(store) as writer,
+        WriteBehind(store, replaces=job.assume_clean_state) as writer,
     ):
         try:
             for plane, following in _with_next(planes):

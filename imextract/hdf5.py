@@ -121,8 +121,15 @@ def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]
             file.close()
 
 
-def read_region(path: Path, y: slice, x: slice) -> PixelArray:
+def read_region(path: Path, y: slice, x: slice, expected: Attributes) -> PixelArray:
     """Read a region of a plane's file, only the chunks that it touches.
+
+    Parameters
+    ----------
+    y, x
+        Rows and columns, as for indexing an array.
+    expected
+        Attributes by which it is known to be this plane's.
 
     Returns
     -------
@@ -131,11 +138,14 @@ def read_region(path: Path, y: slice, x: slice) -> PixelArray:
     Raises
     ------
     DamagedPlaneError
-        If the file is missing or damaged.
+        If the file is missing or damaged, or another plane's.
     """
     with _damage_named(str(path)):
         file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _reading())
         try:
+            for key, value in expected.items():
+                if (found := _read_attribute(h5a.open(file, key.encode()))) != value:
+                    raise ValueError(f"another plane's: {key} is {found}, expected {value}")
             dataset = _open_dataset(file)
             return _read(dataset, y, x, dataset.read_direct_chunk)
         finally:

@@ -71,7 +71,8 @@ class _Session:
         if found is not None:
             return {"stored": asdict(found), "bytes_in": None}
         encoded = encode(plane, self._reader.read(plane), compression, stamp)
-        store.put(encoded.stored.location, encoded.content)
+        location, content = encoded.stored.location, encoded.content
+        store.put(location, content, replaces=assume_clean_state)
         return {"stored": asdict(encoded.stored), "bytes_in": encoded.pixel_bytes}
 
 

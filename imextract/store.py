@@ -6,11 +6,13 @@ name is whole.
 """
 
 import contextlib
+import errno
 import os
 import re
 import secrets
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +25,9 @@ __all__ = ["FolderStore", "open_store"]
 _INCOMING = ".incoming"
 
 _LONG_OVER_S = 24 * 3600
+
+# What file systems say that have no second names for a file.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def open_store(url: str) -> "FolderStore":
@@ -103,17 +108,25 @@ class FolderStore:
             )
         return path
 
-    def put(self, location: str, content: bytes) -> None:
+    def put(self, location: str, content: bytes, *, replaces: bool = False) -> None:
         """Write a file durably; readers see the old one, the new one, never a part.
+
+        Parameters
+        ----------
+        replaces
+            Put it in the place of one that is there. Else who was thought dead, and
+            comes late, would put his in the place of one that was proven since.
 
         Raises
         ------
         StorageError
-            If it cannot be written; nothing is left behind.
+            If it cannot be written, or there is one; nothing is left behind.
         """
         path = self.path(location)
         try:
-            self._place(path, content)
+            self._place(path, content, os.rename if replaces else _name_new)
+        except StorageError:
+            raise
         except OSError as error:
             if isinstance(error, FileNotFoundError):
                 self.require()
@@ -150,21 +163,34 @@ class FolderStore:
         StorageError
             If it cannot be read.
         """
+        content = self.find(location, from_disk=from_disk)
+        if content is None:
+            raise DamagedPlaneError(
+                f"{self.path(location)}: the stored plane is missing; run the extraction again"
+            )
+        return content
+
+    def find(self, location: str, *, from_disk: bool = False) -> bytes | None:
+        """Read a whole file, as `get`; None if there is none.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be read.
+        """
         path = self.path(location)
         try:
             with path.open("rb", buffering=0) as file:
                 if from_disk:
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 return file.read()
-        except FileNotFoundError as error:
-            raise DamagedPlaneError(
-                f"{path}: the stored plane is missing; run the extraction again"
-            ) from error
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise self._failure(path, "cannot be read", error) from error
 
-    def remove(self, location: str) -> bool:
-        """Delete a file; say whether there was one.
+    def remove(self, location: str, content: bytes) -> None:
+        """Delete a file, if it still holds just this.
 
         Raises
         ------
@@ -173,12 +199,12 @@ class FolderStore:
         """
         path = self.path(location)
         try:
-            path.unlink()
+            if path.read_bytes() == content:
+                path.unlink()
         except FileNotFoundError:
-            return False
+            return
         except OSError as error:
             raise self._failure(path, "cannot be deleted", error) from error
-        return True
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Give the size in bytes of every file directly in a folder of the store."""
@@ -246,12 +272,12 @@ class FolderStore:
         finally:
             probe.unlink()
 
-    def _place(self, path: Path, content: bytes) -> None:
+    def _place(self, path: Path, content: bytes, name: Callable[[Path, Path], None]) -> None:
         temporary = self._temporary()
         try:
             write_flushed(temporary, content)
             self._make_folder(path.parent)
-            temporary.rename(path)
+            name(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -283,6 +309,30 @@ class FolderStore:
             f"{path}: storage {what}: {reason}; mend the disk, its space or its permissions "
             "and run again, only what is missing is redone"
         )
+
+
+def _name_new(temporary: Path, path: Path) -> None:
+    """Give a file its final name, which no other file may have."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise _taken(path) from error
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Here a look and a rename must do.
+        if os.path.lexists(path):
+            raise _taken(path) from error
+        temporary.rename(path)
+    else:
+        temporary.unlink()
+
+
+def _taken(path: Path) -> StorageError:
+    return StorageError(
+        f"{path}: expected no stored plane, but another run has stored it meanwhile, and it is "
+        "kept; run again, which takes it over if it is whole"
+    )
 
 
 def _is_left_over(path: Path, now_s: float) -> bool:

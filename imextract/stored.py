@@ -9,7 +9,7 @@ from imextract.checksum import checksum_of_bytes, checksum_of_pixels, is_constan
 from imextract.compression import CompressionName
 from imextract.database.planes import PlaneRecord, plane_location
 from imextract.errors import DamagedPlaneError
-from imextract.hdf5 import decode_attributes, decode_plane, encode_plane, read_region
+from imextract.hdf5 import Attributes, decode_attributes, decode_plane, encode_plane, read_region
 from imextract.planes import PixelArray
 from imextract.store import FolderStore
 
@@ -78,19 +78,34 @@ def encode(
 def adopt_plane(store: FolderStore, plane: PlaneRecord, source_stamp: str) -> StoredPlane | None:
     """Take over what an interrupted job has stored, if it is this very plane and whole.
 
+    Else it is deleted, and makes room for one that is.
+
     Returns
     -------
     StoredPlane or None
-        None if there is nothing there that could be trusted.
+        None if there is nothing there any more.
 
     Raises
     ------
     StorageError
-        If it cannot be read, or not be made durable.
+        If it cannot be read, deleted, or made durable.
     """
     location = plane_location(plane.storage_key, plane.id)
+    content = store.find(location)
+    if content is None:
+        return None
+    stored = _understood(plane, source_stamp, location, content)
+    if stored is None:
+        store.remove(location, content)
+    else:
+        store.secure(location)
+    return stored
+
+
+def _understood(
+    plane: PlaneRecord, source_stamp: str, location: str, content: bytes
+) -> StoredPlane | None:
     try:
-        content = store.get(location)
         found = decode_attributes(content, location)
         pixels = decode_plane(content, location)
     except DamagedPlaneError:
@@ -103,7 +118,6 @@ def adopt_plane(store: FolderStore, plane: PlaneRecord, source_stamp: str) -> St
         return None
     if checksum_of_pixels(pixels) != checksum or not _is_planned(plane, pixels):
         return None
-    store.secure(location)
     return StoredPlane(
         location=location,
         compression=str(found["compression"]),
@@ -154,6 +168,8 @@ def load_plane(store: FolderStore, plane: PlaneRecord, *, from_disk: bool = Fals
 def load_region(store: FolderStore, plane: PlaneRecord, y: slice, x: slice) -> PixelArray:
     """Read a region of a stored plane; every chunk that it touches is checked.
 
+    That the file is this plane's is told by its attributes.
+
     Returns
     -------
     ndarray, shape of the region, native byte order
@@ -169,7 +185,12 @@ def load_region(store: FolderStore, plane: PlaneRecord, y: slice, x: slice) -> P
             f"{path}: the stored plane is {path.stat().st_size} bytes long, "
             f"expected {plane.stored_bytes}; delete the file and run the extraction again"
         )
-    return read_region(path, y, x)
+    expected: Attributes = {
+        "plane_id": plane.id,
+        "storage_key": plane.storage_key,
+        "checksum": str(plane.checksum),
+    }
+    return read_region(path, y, x, expected)
 
 
 def ledger_values(stored: StoredPlane) -> dict[str, Any]:

@@ -30,10 +30,13 @@ class WriteBehind(Closing):
     ----------
     store
         Where the planes go.
+    replaces
+        Put them in the places of those that are there.
     """
 
-    def __init__(self, store: FolderStore) -> None:
+    def __init__(self, store: FolderStore, *, replaces: bool = False) -> None:
         self._store = store
+        self._replaces = replaces
         self._threads = ThreadPoolExecutor(_WRITERS, "imextract-write")
         self._underway: deque[Future[Stored]] = deque()
         self._bytes = 0
@@ -80,7 +83,7 @@ class WriteBehind(Closing):
         return plane, encoded
 
     def _put(self, plane: PlaneRecord, encoded: EncodedPlane) -> Stored:
-        self._store.put(encoded.stored.location, encoded.content)
+        self._store.put(encoded.stored.location, encoded.content, replaces=self._replaces)
         return plane, encoded
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.injection import run_injected, traced_calls
 from tests.faults.victim import Victim
 
-CALLS = ("mkdir", "rename", "fsync", "fdatasync", "unlink", "unlinkat", "rmdir")
+CALLS = ("mkdir", "link", "rename", "fsync", "fdatasync", "unlink", "unlinkat", "rmdir")
 
 # SQLite removes its journal after every transaction: all in vain to try.
 LEDGER_JOURNAL = re.compile(r"ledger\.db-(wal|shm)")
@@ -53,7 +53,7 @@ class Rehearsal:
     ("prepared", "command", "decisive"),
     [
         ((), "init --delete -b 1", "mkdir"),
-        (("init --delete -b 1",), "run", "rename"),
+        (("init --delete -b 1",), "run", "link"),
         (("init --delete -b 1", "run"), "collect", "unlink"),
         (("init", "run"), "cleanup", "rmdir"),
     ],

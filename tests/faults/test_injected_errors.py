@@ -57,7 +57,7 @@ def test_a_ledger_that_could_not_be_flushed_loses_nothing(quick_folder: Path, nu
     victim.check_finished(originals=0)
 
 
-@pytest.mark.parametrize("call", ["fsync", "rename"])
+@pytest.mark.parametrize("call", ["fsync", "link"])
 def test_a_disk_without_space_leaves_no_part_of_a_file(quick_folder: Path, call: str) -> None:
     victim = Victim(quick_folder, sites=1)
     assert victim.run("init") == 0

@@ -32,7 +32,7 @@ def test_an_original_that_answers_late_is_waited_for_and_named(quick_folder: Pat
 
 def test_storage_that_answers_late_is_waited_for_and_named(quick_folder: Path) -> None:
     victim = impatient(quick_folder)
-    assert run_injected(victim, SESSION, "rename:delay_enter=2000000:when=1") == 0, victim.said
+    assert run_injected(victim, SESSION, "link:delay_enter=2000000:when=1") == 0, victim.said
     assert f"{victim.storage}: no answer for " in victim.said
     victim.check_finished(originals=0)
 
@@ -54,7 +54,7 @@ def test_an_original_that_never_answers_fails_alone_within_the_same_run(
 
 def test_storage_that_never_answers_stops_the_job_and_blames_no_plane(quick_folder: Path) -> None:
     victim = impatient(quick_folder)
-    assert run_injected(victim, SESSION, "rename:delay_enter=6000000:when=1") == 1
+    assert run_injected(victim, SESSION, "link:delay_enter=6000000:when=1") == 1
     assert "bring the storage back and run again" in victim.said
     assert {record.state for record in victim.records()} <= {"planned", "extracted"}
     victim.resume()

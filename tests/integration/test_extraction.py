@@ -68,6 +68,21 @@ def test_every_plane_comes_back_as_it_was(experiment: SmallExperiment) -> None:
         )
 
 
+def test_stored_planes_that_were_exchanged_are_refused(experiment: SmallExperiment) -> None:
+    experiment.extract(compression="none")
+    exchanged = images(experiment)[:2]
+    one, other = (experiment.store.path(str(image.record.location)) for image in exchanged)
+    assert one.stat().st_size == other.stat().st_size
+    (kept := one.with_suffix(".kept")).hardlink_to(one)
+    other.rename(one)
+    kept.rename(other)
+    for image in exchanged:
+        with pytest.raises(DamagedPlaneError, match="another plane's"):
+            image.get(y=slice(3, 20))
+        with pytest.raises(DamagedPlaneError, match="damaged"):
+            image.get()
+
+
 def test_planes_are_found_by_what_they_are(experiment: SmallExperiment) -> None:
     found = images(experiment, well="A02", channel="GFP", zplane=1)
     assert [image.record.sources[0].source_file.name for image in found] == [name_of(1, 1, 1)]

@@ -89,7 +89,7 @@ def test_no_flipped_bit_gives_wrong_pixels(compression: CompressionName) -> None
 def test_a_region_is_what_indexing_gives(tmp_path: Path, y: slice, x: slice) -> None:
     path = tmp_path / "plane.h5"
     path.write_bytes(encode_plane(plane(), {}, "zstd"))
-    np.testing.assert_array_equal(read_region(path, y, x), plane()[y, x])
+    np.testing.assert_array_equal(read_region(path, y, x, {}), plane()[y, x])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_what_is_no_stored_plane_is_named_damaged(content: bytes) -> None:
 
 def test_a_missing_file_is_named_missing(tmp_path: Path) -> None:
     with pytest.raises(DamagedPlaneError, match="missing"):
-        read_region(tmp_path / "7.h5", slice(0, 1), slice(0, 1))
+        read_region(tmp_path / "7.h5", slice(0, 1), slice(0, 1), {})
 
 
 def link(file: h5py.File, other: Path) -> None:
@@ -137,6 +137,6 @@ def test_pixels_of_another_file_are_never_given(
     with h5py.File(path) as file:
         assert file["array"][:].any()
     with pytest.raises(DamagedPlaneError):
-        read_region(path, slice(None), slice(None))
+        read_region(path, slice(None), slice(None), {})
     with pytest.raises(DamagedPlaneError):
         decode_plane(path.read_bytes(), "plane")

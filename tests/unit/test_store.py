@@ -1,8 +1,10 @@
 """The store: whole files or none, inside its folder."""
 
+import errno
 import os
 import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,9 +21,35 @@ def store(tmp_path: Path) -> FolderStore:
 
 def test_what_was_put_is_got(store: FolderStore) -> None:
     store.put("1/000/7.h5", b"pixels")
-    store.put("1/000/7.h5", b"other pixels")
+    assert store.get("1/000/7.h5") == b"pixels"
+    store.put("1/000/7.h5", b"other pixels", replaces=True)
     assert store.get("1/000/7.h5") == b"other pixels"
     assert store.sizes("1/000") == {"7.h5": 12}
+    assert list(store.incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_who_comes_late_replaces_nothing(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+        # Patched: no file system of this machine is without.
+        refused = OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        monkeypatch.setattr(Path, "hardlink_to", Mock(side_effect=refused))
+    store.put("1/7.h5", b"pixels")
+    with pytest.raises(StorageError, match="another run has stored it"):
+        store.put("1/7.h5", b"the same, compressed otherwise")
+    assert store.get("1/7.h5") == b"pixels"
+    assert list(store.incoming.iterdir()) == []
+
+
+def test_only_what_was_seen_is_removed(store: FolderStore) -> None:
+    store.put("1/7.h5", b"pixels")
+    store.remove("1/7.h5", b"what it was before")
+    assert store.find("1/7.h5") == b"pixels"
+    store.remove("1/7.h5", b"pixels")
+    store.remove("1/7.h5", b"pixels")
+    assert store.find("1/7.h5") is None
 
 
 def test_a_file_is_flushed_before_its_name_and_the_name_after(
@@ -47,7 +75,7 @@ def test_a_failed_put_leaves_the_old_file_and_no_other(store: FolderStore) -> No
     (store.root / ".incoming").rename(store.root / "moved")
     (store.root / ".incoming").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="cannot be written"):
-        store.put("1/7.h5", b"new")
+        store.put("1/7.h5", b"new", replaces=True)
     assert store.get("1/7.h5") == b"old"
     assert store.sizes("1") == {"7.h5": 3}
 

@@ -23,11 +23,11 @@ class SlowStore(FolderStore):
         self.refused: set[str] = set()
         self.check()
 
-    def put(self, location: str, content: bytes) -> None:
+    def put(self, location: str, content: bytes, *, replaces: bool = False) -> None:
         self.may_finish.wait()
         if location in self.refused:
             raise StorageError(f"{location}: no space")
-        super().put(location, content)
+        super().put(location, content, replaces=replaces)
 
 
 @pytest.fixture
