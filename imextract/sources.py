@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,9 @@ __all__ = ["SourceReader"]
 
 logger = logging.getLogger(__name__)
 
+# Of a plate of thousands, each plane would otherwise look at all.
+_MOST_WATCHED = 64
+
 
 class SourceReader(Closing):
     """Opened microscope files of a batch.
@@ -34,7 +38,7 @@ class SourceReader(Closing):
     def __init__(self, data_sets: Mapping[int, MicroscopeDataSet], settings: Settings) -> None:
         self._data_sets = data_sets
         self._settings = settings
-        self._open: dict[int, tuple[PlaneReader, ExitStack]] = {}
+        self._open: dict[int, _Opened] = {}
         self._broken: dict[int, SourceFileError] = {}
         self._stamps: dict[int, str] = {}
 
@@ -103,49 +107,69 @@ class SourceReader(Closing):
         """Say which plane is read next; a reader that is open may start on it."""
         source = plane.sources[0]
         if source.entry_id in self._open:
-            self._open[source.entry_id][0].prefetch(source.ref)
+            self._open[source.entry_id].reader.prefetch(source.ref)
 
     def _read_source(self, source: SourcePlane) -> PixelArray:
-        reader = self._reader(source)
+        opened = self._opened(source)
         with _disk_errors_named(source.source_file):
-            pixels = reader.read_plane(source.ref)
+            pixels = opened.reader.read_plane(source.ref)
         # A file that was changed while it was read gave who knows what.
-        _check_unchanged(self._data_sets[source.entry_id].entry)
+        for file in opened.watched:
+            _check_unchanged(file)
         return pixels
 
-    def _reader(self, source: SourcePlane) -> PlaneReader:
+    def _opened(self, source: SourcePlane) -> "_Opened":
         if source.entry_id in self._broken:
             raise self._broken[source.entry_id]
         if source.entry_id not in self._open:
             while len(self._open) >= MOST_OPEN:
                 self._close(next(iter(self._open)))
             try:
-                self._open[source.entry_id] = self._opened(self._data_sets[source.entry_id])
+                self._open[source.entry_id] = self._open_set(self._data_sets[source.entry_id])
             except SourceFileError as error:
                 self._broken[source.entry_id] = error
                 raise
-        return self._open[source.entry_id][0]
+        return self._open[source.entry_id]
 
-    def _opened(self, data_set: MicroscopeDataSet) -> tuple[PlaneReader, ExitStack]:
+    def _open_set(self, data_set: MicroscopeDataSet) -> "_Opened":
         path, folder = data_set.entry.path, data_set.folder
         _check_place(path, folder)
         _check_unchanged(data_set.entry)
         stack = ExitStack()
         files = tuple(_expected(file) for file in data_set.files)
+        watched = _watched(data_set)
         with _disk_errors_named(path):
             reader = open_reader(data_set.reader, path, self._settings, files, folder)
         stack.enter_context(reader)
         logger.debug("opened %s with %s", path, data_set.reader)
-        return reader, stack
+        return _Opened(reader, stack, watched)
 
     def _close(self, entry_id: int) -> None:
-        _, stack = self._open.pop(entry_id)
-        stack.close()
+        self._open.pop(entry_id).stack.close()
 
     def close(self) -> None:
         """Close all files."""
         for entry_id in list(self._open):
             self._close(entry_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An open data set, and those of its files that must stay as they are."""
+
+    reader: PlaneReader
+    stack: ExitStack
+    watched: tuple[MicroscopeFile, ...]
+
+
+def _watched(data_set: MicroscopeDataSet) -> tuple[MicroscopeFile, ...]:
+    """Give the files to look at after each plane: those that are good, unless they are many.
+
+    With bad ones a reader may still give the planes of the others.
+    """
+    if len(data_set.files) > _MOST_WATCHED:
+        return (data_set.entry,)
+    return tuple(file for file in data_set.files if _expected(file).problem() is None)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ with what it read before, without a word. Where a format says how long its file
 must be, that is checked here, without decoding anything.
 """
 
+import math
 import os
 import re
 import struct
@@ -25,6 +26,11 @@ _MRC_HEAD, _MRC_SECOND = 1024, 92
 _SPIDER_HEAD_AT = 84
 _LARGEST_HEAD = 1 << 20
 _PART = 1 << 20
+
+# A header of cards, the last of which says END.
+_FITS_CARD = 80
+_FITS_SIZE = re.compile(rb"(BITPIX|NAXIS\d*) *= *(-?\d+)")
+_FITS_BLOCK = 2880
 
 _C01_MAGIC = b"\0\0\0\x10"
 _ND2_MAGIC = b"\xda\xce\xbe\x0a"
@@ -263,6 +269,26 @@ def _c01(path: Path) -> str:
         return "" if decoder.eof else "its compressed pixels have no end"
 
 
+def _fits(path: Path) -> str:
+    """Bio-Formats tells of the planes that are there as if there were no others."""
+    with open_source(path) as stream:
+        head = stream.read(_LARGEST_HEAD)
+        length = stream.seek(0, os.SEEK_END)
+    told: dict[bytes, int] = {}
+    for at in range(0, len(head), _FITS_CARD):
+        card = head[at : at + _FITS_CARD]
+        if card.rstrip() == b"END":
+            break
+        if found := _FITS_SIZE.match(card):
+            told[found[1]] = int(found[2])
+    else:
+        return "its header has no end"
+    axes = [told.get(b"NAXIS%d" % axis, 0) for axis in range(1, told.get(b"NAXIS", 0) + 1)]
+    pixel_bytes = math.prod(axes) * abs(told.get(b"BITPIX", 0)) // 8 if axes else 0
+    expected = -(-(at + _FITS_CARD) // _FITS_BLOCK) * _FITS_BLOCK + pixel_bytes
+    return "" if length >= expected else f"{expected} bytes expected, got {length}"
+
+
 # How many bytes come before the pixels, of formats that store these one after the
 # other, uncompressed.
 _HEADS: dict[str, Callable[[Path, BinaryIO], int]] = {
@@ -278,6 +304,7 @@ _HEADS: dict[str, Callable[[Path, BinaryIO], int]] = {
 
 _CHECKS: dict[str, Callable[[Path], str]] = {
     "Cellomics C01": _c01,
+    "Flexible Image Transport System": _fits,
     "JPEG": _jpeg,
     "JPEG-2000": _jpeg2000,
     "Leica Image File Format": _lif,

@@ -64,6 +64,14 @@ def jp2(codec: str = "jp2") -> bytes:
     return bytes(imagecodecs.jpeg2k_encode(NOISE, codecformat=codec))
 
 
+def fits() -> bytes:
+    """Five planes of 4 x 5 bytes; a remark that looks like a size is none."""
+    sizes = {"BITPIX": 8, "NAXIS": 3, "NAXIS1": 4, "NAXIS2": 5, "NAXIS3": 5}
+    cards = [f"{key:8}= {value:20}" for key, value in sizes.items()]
+    cards += ["HISTORY NAXIS3  = 1", "END"]
+    return "".join(card.ljust(80) for card in cards).ljust(2880).encode() + PIXELS
+
+
 CONTAINERS: dict[str, Callable[[], bytes]] = {
     "Nikon ND2": nd2,
     "Zeiss CZI": czi,
@@ -71,6 +79,7 @@ CONTAINERS: dict[str, Callable[[], bytes]] = {
     "Bio-Rad PIC": lambda: bytes(76) + PIXELS,
     "Cellomics C01": lambda: b"\0\0\0\x10" + zlib.compress(PIXELS),
     "Deltavision": lambda: mrc(">"),
+    "Flexible Image Transport System": fits,
     "Image Cytometry Standard": lambda: b"ics_version\t2.0\nend\n" + PIXELS,
     "JPEG": jpeg,
     "JPEG-2000": jp2,
