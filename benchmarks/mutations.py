@@ -173,6 +173,21 @@ MUTATIONS = (
         f"{_STORE}test_a_file_is_flushed_before_its_name_and_the_name_after",
     ),
     Mutation(
+        "storage: who comes late replaces nothing",
+        "imextract/store.py",
+        "os.rename if replaces else _name_new",
+        "os.rename",
+        f"{_STORE}test_who_comes_late_replaces_nothing",
+    ),
+    Mutation(
+        "reading: bytes that Bio-Formats did not write are no pixels",
+        "imextract/readers/unwritten.py",
+        "int(differing[0]) if differing.size else None",
+        "None",
+        "tests/integration/test_files_that_end_early.py::"
+        "test_only_planes_that_are_wholly_there_are_given",
+    ),
+    Mutation(
         "storage: the checksum of the file is compared when it is read",
         "imextract/stored.py",
         "if found != plane.stored_checksum:",
