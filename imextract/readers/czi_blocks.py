@@ -10,7 +10,7 @@ import numpy as np
 
 from imextract.errors import SourceFileError
 from imextract.planes import PixelArray
-from imextract.readers.source import read_exactly, refuse_bomb
+from imextract.readers.source import LARGEST_INDEX, read_exactly, refuse_bomb
 
 __all__ = ["CziBlock", "read_block", "read_directory"]
 
@@ -88,7 +88,7 @@ def read_directory(path: Path, stream: BinaryIO) -> list[CziBlock]:
             f"{path}: part {part} of a set, or not closed when it was written ({is_dirty}); "
             "read the file with Bio-Formats"
         )
-    content = _segment(path, stream, directory, b"ZISRAWDIRECTORY")
+    content = _segment(path, stream, directory, b"ZISRAWDIRECTORY", LARGEST_INDEX)
     return list(_entries(content))
 
 
@@ -113,14 +113,16 @@ def read_block(path: Path, stream: BinaryIO, block: CziBlock) -> PixelArray:
     return _decoded(path, block, memoryview(content)[start : start + size])
 
 
-def _segment(path: Path, stream: BinaryIO, offset: int, name: bytes) -> bytes:
+def _segment(
+    path: Path, stream: BinaryIO, offset: int, name: bytes, most: int | None = None
+) -> bytes:
     found, _, used = _SEGMENT.unpack(read_exactly(path, stream, offset, _SEGMENT.size))
     if found.rstrip(b"\0") != name:
         raise SourceFileError(
             f"{path}: at offset {offset} expected the segment {name.decode()}, got {found!r}; "
             "replace the file by a whole one"
         )
-    return read_exactly(path, stream, offset + _SEGMENT.size, used)
+    return read_exactly(path, stream, offset + _SEGMENT.size, used, most)
 
 
 def _entries(content: bytes) -> Iterator[CziBlock]:

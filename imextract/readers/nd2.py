@@ -79,6 +79,8 @@ class Nd2Reader(NativeReader):
         axes = [axis for axis, _ in loops]
         frames = math.prod(count for _, count in loops)
         is_known = set(axes) <= set("PTZ") and len(set(axes)) == len(axes)
+        # None of a loop makes nothing of a billion of another.
+        is_known = is_known and all(count > 0 for _, count in loops)
         if not is_known or not frames == self._attributes.sequenceCount <= len(self._chunks):
             raise self._left_to_bioformats(
                 f"{self._attributes.sequenceCount} frames in the loops {loops}; "

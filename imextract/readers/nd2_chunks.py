@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imextract.errors import SourceFileError
-from imextract.readers.source import read_exactly
+from imextract.readers.source import LARGEST_INDEX, read_exactly
 
 __all__ = ["Nd2Chunks"]
 
@@ -38,7 +38,8 @@ class Nd2Chunks:
                 f"{path}: expected the map of its chunks at the end, got {tail[:32]!r}; "
                 "replace the file by a whole one"
             )
-        self._places = _places(self._content(int.from_bytes(tail[32:], "little"), _MAP_NAME))
+        at = int.from_bytes(tail[32:], "little")
+        self._places = _places(self._content(at, _MAP_NAME, LARGEST_INDEX))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -58,7 +59,7 @@ class Nd2Chunks:
             )
         return self._content(self._places[name], name)
 
-    def _content(self, offset: int, name: bytes) -> bytes:
+    def _content(self, offset: int, name: bytes, most: int | None = None) -> bytes:
         head = read_exactly(self._path, self._stream, offset, _HEAD.size)
         magic, name_size, size = _HEAD.unpack(head)
         is_chunk = magic == _MAGIC and len(name) <= name_size <= _LONGEST_NAME
@@ -69,7 +70,7 @@ class Nd2Chunks:
                 f"{self._path}: at offset {offset} expected the chunk {name.decode('latin-1')!r}, "
                 f"got {head + found!r}; replace the file by a whole one"
             )
-        return read_exactly(self._path, self._stream, start + name_size, size)
+        return read_exactly(self._path, self._stream, start + name_size, size, most)
 
 
 def _places(chunk_map: bytes) -> dict[bytes, int]:

@@ -7,11 +7,15 @@ from typing import BinaryIO
 
 from imextract.errors import SourceFileError
 
-__all__ = ["open_source", "read_exactly", "refuse_bomb"]
+__all__ = ["LARGEST_INDEX", "open_source", "read_exactly", "refuse_bomb"]
 
 # No allocation beyond this unless the file holds enough to fill it.
 _SURELY_FITS = 256 * 2**20
 _MOST_EXPANSION = 2000
+
+# Of millions of planes. The length of a file does not bound what tells of them: most
+# of it may be a hole.
+LARGEST_INDEX = 2**30
 
 
 def open_source(path: Path) -> BinaryIO:
@@ -37,14 +41,21 @@ def open_source(path: Path) -> BinaryIO:
     return stream
 
 
-def read_exactly(path: Path, stream: BinaryIO, offset: int, size: int) -> bytes:
+def read_exactly(
+    path: Path, stream: BinaryIO, offset: int, size: int, most: int | None = None
+) -> bytes:
     """Read a part of a file, all of it.
 
     Raises
     ------
     SourceFileError
-        If the part does not lie inside the file.
+        If the part does not lie inside the file, or has more than `most` bytes.
     """
+    if most is not None and size > most:
+        raise SourceFileError(
+            f"{path}: expected at most {most} bytes at offset {offset}, got {size}; "
+            "replace it by a whole one"
+        )
     length = os.fstat(stream.fileno()).st_size
     # Compared before it is read: a damaged file may ask for more than there is memory.
     if offset < 0 or size < 0 or offset + size > length:
