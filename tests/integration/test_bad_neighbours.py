@@ -16,10 +16,12 @@ from imextract.channel_image_file import ChannelImageFile
 from imextract.config import Settings
 from imextract.extractor import ImageExtractor
 from imextract.registration.register import RegistrationRequest, register_folder
+from tests import hostile
 from tests.experiments import settings_in
 from tests.integration.test_bioformats_faults import ome_xml
 from tests.integration.test_bombs import LARGE, tiff
 from tests.support import noise, write_tiff
+from tests.unit.readers.test_hostile_tiff import huge_counts
 
 _MOST_SECONDS = 30
 _MOST_GROWTH_KB = 300 * 2**10
@@ -71,6 +73,8 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "PNG of absurd size": ("bad.png", content(png(LARGE, LARGE))),
     "PNG beyond 2 GiB": ("bad.png", content(png(50_000, 50_000))),
     "planes without a directory": ("bad.ome.tif", many_planes_declared),
+    "directories in a circle": ("bad.tif", content(hostile.tiff([hostile.page()] * 3, last=24))),
+    "65535 tags of 2**32 values": ("bad.tif", content(huge_counts())),
     "a terabyte of nothing": ("bad.tif", sparse),
     "name with a command for the terminal": ("bad\x1b[31m\x07.tif", content(b"no image")),
     "name that is written backwards": ("bad\u202egpj.tif", content(b"no image")),
