@@ -72,19 +72,27 @@ _FLAGS = (
     *(f"-D{scheme}.proxy{part}" for scheme in ("http", "https") for part in _NOWHERE),
 )
 
-# Room for new objects; by itself a third of the heap, all of it in use before it is looked
-# through. A few planes of 2048 x 2048 have room, larger ones go beside it.
+# Room for new objects, a few planes of 2048 x 2048; by itself a third of the heap, all of
+# which is used before it is looked through. A plane in use stays there while others go;
+# else each would move to the rest of the heap, which would grow to what it may.
 _MOST_YOUNG_MB = 96
+_STAY_YOUNG = ("-XX:SurvivorRatio=1", "-XX:-UseAdaptiveSizePolicy")
+_FIRST_HEAP_MB = 128
 
 
 def start_java(heap_mb: int, scratch: str) -> None:
     """Start the virtual machine, which has a folder for what it unpacks; once per process."""
     javabridge.start_vm(
-        args=[*_FLAGS, f"-Xmn{min(_MOST_YOUNG_MB, heap_mb // 3)}m", f"-Djava.io.tmpdir={scratch}"],
+        args=[*_FLAGS, *_memory_flags(heap_mb), f"-Djava.io.tmpdir={scratch}"],
         class_path=list(JARS),
         max_heap_size=f"{heap_mb}m",
         run_headless=True,
     )
+
+
+def _memory_flags(heap_mb: int) -> list[str]:
+    young_mb, first_mb = min(_MOST_YOUNG_MB, heap_mb // 3), min(_FIRST_HEAP_MB, heap_mb)
+    return [f"-Xmn{young_mb}m", f"-Xms{first_mb}m", *_STAY_YOUNG]
 
 
 def attach() -> None:
