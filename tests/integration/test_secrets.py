@@ -119,7 +119,8 @@ def test_a_run_tells_no_secret_to_prefect_or_in_its_processes_and_listens_on_loo
 
     assert "1 failed" in said
     assert run.watch is not None
-    assert len(run.watch.commands) > 3
+    # Workers, of which two may be called by the very same words.
+    assert any("spawn_main" in command for command in run.watch.commands)
     assert not secrets_in("\n".join([said, *told, *run.watch.commands]))
     assert b"experiment-%d-failures" % experiment in run.kept_by_prefect()
     assert not secrets_in(run.kept_by_prefect().decode(errors="replace"))
