@@ -10,6 +10,7 @@ import numpy as np
 
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.native import NativeReader
+from imextract.readers.nd2_bombs import inflates_too_far
 from imextract.readers.nd2_chunks import Nd2Chunks
 from imextract.readers.source import open_source, refuse_bomb
 
@@ -20,6 +21,8 @@ __all__ = ["Nd2Reader"]
 
 # A frame begins with its time.
 _TIME_BYTES = 8
+_METADATA = (b"ImageAttributesLV!", b"ImageMetadataLV!", b"ImageAttributes!", b"ImageMetadata!")
+_MOST_METADATA_BYTES = 64 * 2**20
 _KINDS = {"unsigned": "u", "float": "f"}
 _AXES = {"XYPosLoop": "P", "TimeLoop": "T", "NETimeLoop": "T", "ZStackLoop": "Z"}
 
@@ -35,6 +38,7 @@ class Nd2Reader(NativeReader):
 
     def _open(self) -> Sequence[SeriesStructure]:
         self._chunks = Nd2Chunks(self._path, self._stream, self._length)
+        self._refuse_bombs()
         # Imported when it is needed only: it takes longer than our command line.
         from nd2 import ND2File
 
@@ -56,6 +60,17 @@ class Nd2Reader(NativeReader):
             dimension_order="XYCZT",
         )
         return (one,) * sizes.get("P", 1)
+
+    def _refuse_bombs(self) -> None:
+        """Leave alone what the package nd2 would decode whatever it takes."""
+        for name in _METADATA:
+            if name not in self._chunks:
+                continue
+            content = self._chunks.read(name, _MOST_METADATA_BYTES)
+            if inflates_too_far(content, _MOST_METADATA_BYTES):
+                raise self._left_to_bioformats(
+                    f"{name.decode()} of more than {_MOST_METADATA_BYTES} bytes"
+                )
 
     def _pixel_type(self, attributes: "Attributes") -> "np.dtype[np.generic]":
         kind = _KINDS.get(attributes.pixelDataType)

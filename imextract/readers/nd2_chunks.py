@@ -44,20 +44,23 @@ class Nd2Chunks:
     def __len__(self) -> int:
         return len(self._places)
 
-    def read(self, name: bytes) -> bytes:
-        """Give the content of a chunk.
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._places
+
+    def read(self, name: bytes, most: int | None = None) -> bytes:
+        """Give the content of a chunk, of so many bytes at most.
 
         Raises
         ------
         SourceFileError
-            If there is no such chunk, or another one where it should be.
+            If there is no such chunk, another one where it should be, or a larger one.
         """
         if name not in self._places:
             raise SourceFileError(
                 f"{self._path}: no chunk {name.decode('latin-1')!r} is in the file; "
                 "replace it by a whole one"
             )
-        return self._content(self._places[name], name)
+        return self._content(self._places[name], name, most)
 
     def _content(self, offset: int, name: bytes, most: int | None = None) -> bytes:
         head = read_exactly(self._path, self._stream, offset, _HEAD.size)

@@ -4,6 +4,7 @@ import os
 import resource
 import struct
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def nd2(path: Path, map_at: int, size: int) -> None:
         stream.write(_MAP_END + struct.pack("<Q", map_at))
 
 
+def nd2_bomb(path: Path) -> None:
+    """Write an ND2 of attributes that inflate to a gigabyte."""
+    name = b"ImageAttributesLV!"
+    entry = b"\x4c\x00" + bytes(10) + zlib.compress(bytes(2**30))
+    chunk = struct.pack("<IIQ", 0x0ABECEDA, len(name), len(entry)) + name + entry
+    table = name + struct.pack("<QQ", 0, len(entry)) + _MAP_END + struct.pack("<Q", len(chunk))
+    head = struct.pack("<IIQ", 0x0ABECEDA, len(_MAP_NAME), len(table)) + _MAP_NAME
+    path.write_bytes(chunk + head + table)
+
+
 HOSTILE: dict[str, tuple[type[NativeReader], Callable[[Path], None]]] = {
     "CZI of 2**31 entries": (CziReader, lambda path: czi(path, entries_without_end)),
     "CZI whose header is its directory": (
@@ -68,6 +79,7 @@ HOSTILE: dict[str, tuple[type[NativeReader], Callable[[Path], None]]] = {
     "CZI of a hole": (CziReader, czi_of_a_hole),
     "ND2 whose map is its own end": (Nd2Reader, lambda path: nd2(path, _TERABYTE, 100)),
     "ND2 whose map is a hole": (Nd2Reader, lambda path: nd2(path, 0, _TERABYTE // 2)),
+    "ND2 whose attributes are a bomb": (Nd2Reader, nd2_bomb),
     "ND2 whose map has 2**64 bytes": (Nd2Reader, lambda path: nd2(path, 0, 2**64 - 1)),
 }
 
