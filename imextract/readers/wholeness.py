@@ -239,15 +239,21 @@ def _jpeg2000(path: Path) -> str:
 
 def _jpeg(path: Path) -> str:
     with open_source(path) as stream:
-        content = stream.read()
-    if not content.startswith(_JPEG_START):
-        return ""
-    position = len(_JPEG_START)
-    # Past the segments before the picture, of which one may hold a small picture of its own.
-    while content[position : position + 2] not in (_JPEG_SCAN, b""):
-        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
-    # Anything may follow after the end of the picture.
-    return "" if _JPEG_END in content[position:] else "its picture has no end"
+        if stream.read(len(_JPEG_START)) != _JPEG_START:
+            return ""
+        # Past the segments before the picture, of which one may hold a small picture of its own.
+        while (marker := stream.read(2)) not in (_JPEG_SCAN, b""):
+            size = int.from_bytes(stream.read(2), "big")
+            if size < 2:
+                return f"the segment {marker!r} before its picture has no size"
+            stream.seek(size - 2, os.SEEK_CUR)
+        last = b""
+        # Anything may follow after the end of the picture.
+        while part := stream.read(_PART):
+            if _JPEG_END in last + part:
+                return ""
+            last = part[-1:]
+    return "its picture has no end"
 
 
 def _without_end(stream: BinaryIO, end: int) -> str:
