@@ -12,7 +12,7 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what is held; doing so again does nothing."""
+        """Give back what is held."""
 
     def __enter__(self) -> Self:
         return self

@@ -5,8 +5,10 @@ the package nd2 reads it, at once and at any depth). Here all that looks like on
 bit by bit and within bounds.
 """
 
+import io
 import re
 import zlib
+from typing import BinaryIO
 
 __all__ = ["inflates_too_far"]
 
@@ -25,8 +27,10 @@ def inflates_too_far(content: bytes, most: int) -> bool:
 
 def _left(content: bytes, most: int, depth: int) -> int:
     """Give what is left of so many bytes; less than none if they are not enough."""
+    stream = io.BytesIO(content)
     for number, entry in enumerate(_ENTRY.finditer(content)):
-        inflated = _inflated(memoryview(content)[entry.start() + _BEFORE_STREAM :], most)
+        stream.seek(entry.start() + _BEFORE_STREAM)
+        inflated = _inflated(stream, most)
         if number == _MOST_ENTRIES or (inflated and depth == 0):
             return -1
         most -= len(inflated)
@@ -37,19 +41,16 @@ def _left(content: bytes, most: int, depth: int) -> int:
     return most
 
 
-def _inflated(stream: memoryview, most: int) -> bytes:
+def _inflated(stream: BinaryIO, most: int) -> bytes:
     """Inflate to just more than so many bytes at most; to none what is no stream."""
     decoder = zlib.decompressobj()
     inflated = bytearray()
-    position = 0
     try:
-        while not decoder.eof and len(inflated) <= most:
-            # A little at a time: zlib copies what it does not use.
-            part = decoder.unconsumed_tail or stream[position : position + _PART]
-            if not part:
-                break
-            position += 0 if decoder.unconsumed_tail else len(part)
+        # A little at a time: zlib copies what it does not use.
+        while len(inflated) <= most and (part := decoder.unconsumed_tail or stream.read(_PART)):
             inflated += decoder.decompress(part, most + 1 - len(inflated))
+            if decoder.eof:
+                break
     except zlib.error:
         # Or a broken one, at which nd2 stops as well.
         return b""

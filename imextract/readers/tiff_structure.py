@@ -14,7 +14,7 @@ from typing import BinaryIO
 from imextract.errors import SourceFileError
 from imextract.readers.source import open_source
 
-__all__ = ["MOST_DIRECTORIES", "check_tiff", "check_tiff_stream", "is_tiff"]
+__all__ = ["MOST_DIRECTORIES", "check_tiff", "check_tiff_stream", "is_tiff", "most_value_bytes"]
 
 # More take minutes to read, by whichever reader.
 MOST_DIRECTORIES = 250_000
@@ -75,6 +75,11 @@ def is_tiff(path: Path) -> bool:
             return stream.read(4) in _MAGIC
     except SourceFileError:
         return False
+
+
+def most_value_bytes(length: int) -> int:
+    """Give how many bytes of values the directories of a file of such a length may name in all."""
+    return _MOST_TIMES_SHARED * length + _SHARED_BY_ANY
 
 
 def check_tiff(path: Path) -> int:
@@ -169,7 +174,7 @@ class _TiffFile:
     def _count_value(self, offset: int, size: int) -> None:
         # What is larger than the file is refused when it is read, or never read.
         self._value_bytes += size if size <= self._length else 0
-        most = _MOST_TIMES_SHARED * self._length + _SHARED_BY_ANY
+        most = most_value_bytes(self._length)
         if self._value_bytes > most:
             raise self._damage(offset, f"at most {most} bytes of values", f"{self._value_bytes}")
 

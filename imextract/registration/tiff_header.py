@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imextract.planes import SeriesStructure
-from imextract.readers.tiff_structure import MOST_DIRECTORIES
+from imextract.readers.tiff_structure import MOST_DIRECTORIES, most_value_bytes
 
 __all__ = ["TiffHeader", "read_tiff_header"]
 
@@ -52,9 +52,6 @@ _HEAD_BYTES = 2048
 _LARGEST_DIRECTORY = 4096
 _LARGEST_VALUE = 64 * 2**20
 _MOST_PLANES_OF_STACK = 1_000_000
-# Directories may share values, but not so that a small file takes for ever.
-_MOST_TIMES_SHARED = 2
-_SHARED_BY_ANY = 16 * 2**20
 # Such descriptions may tell of planes that no directory stands for.
 _TELLS_MORE = (b'{"shape"', b"shape=", b"SCANIMAGE")
 # ImageJ says how many, as Micro-Manager does, that writes a directory for each.
@@ -113,7 +110,7 @@ class _File:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._head = os.pread(descriptor, _HEAD_BYTES, 0)
-        self._left = _MOST_TIMES_SHARED * os.fstat(descriptor).st_size + _SHARED_BY_ANY
+        self._left = most_value_bytes(os.fstat(descriptor).st_size)
 
     def bytes(self, offset: int, size: int) -> bytes:
         if offset + size <= len(self._head):
