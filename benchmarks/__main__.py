@@ -7,8 +7,18 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import extraction, memory, overheads, peers, presets, reading, scaling, writing
-from benchmarks.bench import Bench
+from benchmarks import (
+    extraction,
+    memory,
+    overheads,
+    peers,
+    presets,
+    readers,
+    reading,
+    scaling,
+    writing,
+)
+from benchmarks.bench import REAL_FILES, Bench
 from benchmarks.machine import describe_machine
 from benchmarks.tables import Table
 
@@ -16,6 +26,7 @@ QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "extraction": extraction.tables,
     "peers": peers.tables,
     "reading": reading.tables,
+    "readers": readers.tables,
     "presets": presets.tables,
     "writing": writing.tables,
     "overheads": overheads.tables,
@@ -31,6 +42,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few planes, no other tools")
     parser.add_argument("--only", choices=QUESTIONS, action="append", help="this question alone")
     parser.add_argument("--folder", type=Path, help="on the disk that is to be measured")
+    parser.add_argument("--data", type=Path, default=REAL_FILES, help="folder of real files")
     parser.add_argument("--output", type=Path, help="file of the results")
     options = parser.parse_args()
     lines = [
@@ -43,7 +55,7 @@ def main() -> int:
     ]
     failed = 0
     with tempfile.TemporaryDirectory(prefix="imextract-bench-", dir=options.folder) as folder:
-        bench = Bench(Path(folder), options.quick)
+        bench = Bench(Path(folder), options.quick, options.data)
         for name in options.only or QUESTIONS:
             try:
                 lines.extend(table.markdown() for table in QUESTIONS[name](bench))

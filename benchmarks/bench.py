@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Bench"]
+__all__ = ["REAL_FILES", "Bench"]
+
+REAL_FILES = Path(__file__).parents[2] / "shared" / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +18,13 @@ class Bench:
         A temporary folder, on the disk that is to be measured.
     is_quick
         True for the short form: fewer planes, fewer rounds, no other tools.
+    data
+        A folder of real microscope files, which need not be there.
     """
 
     folder: Path
     is_quick: bool
+    data: Path = REAL_FILES
     workers: int = 2
 
     @property

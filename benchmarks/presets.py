@@ -20,7 +20,6 @@ __all__ = ["tables"]
 
 T = TypeVar("T")
 
-_SHARED = Path(__file__).parents[2] / "shared" / "data"
 _CHERRY = "--W00001--P00001--Z00000--T00000--cherry.tif"
 # Real planes, if the folder is there.
 _REAL = {
@@ -47,7 +46,7 @@ _CHUNKS = (128, 256, 512)
 
 def tables(bench: Bench) -> Iterator[Table]:
     """Compare the presets on every plane: one core, the whole file in memory."""
-    planes = dict(_planes())
+    planes = dict(_planes(bench.data))
     table = Table(
         "What does each preset cost?",
         ("preset", *(f"{name}: ratio | write MB/s | read MB/s" for name in planes)),
@@ -65,7 +64,7 @@ def tables(bench: Bench) -> Iterator[Table]:
         table.add(f"`{preset}`", *cells)
     table.note = f"MB of pixels per CPU second, one thread, the best of {rounds}."
     yield table
-    if sets := dict(_sets()):
+    if sets := dict(_sets(bench.data)):
         yield _ratios(sets)
 
 
@@ -104,10 +103,10 @@ def _stored_bytes(pixels: PixelArray, preset: str, chunk: int | None = None) -> 
     return sum(len(content) for _, content in encode_chunks(pixels, layout, pipeline))
 
 
-def _sets() -> Iterator[tuple[str, list[PixelArray]]]:
+def _sets(data: Path) -> Iterator[tuple[str, list[PixelArray]]]:
     for name, path in _SETS.items():
-        if (_SHARED / path).exists():
-            with tifffile.TiffFile(_SHARED / path) as file:
+        if (data / path).exists():
+            with tifffile.TiffFile(data / path) as file:
                 planes = [np.asarray(page.asarray()) for page in file.pages]
             yield name, [plane for plane in planes if _is_worth(plane)]
 
@@ -116,12 +115,12 @@ def _is_worth(plane: PixelArray) -> bool:
     return plane.ndim == 2 and min(plane.shape) >= _WORTH_DIVIDING
 
 
-def _planes() -> Iterator[tuple[str, PixelArray]]:
+def _planes(data: Path) -> Iterator[tuple[str, PixelArray]]:
     layout = PlateLayout(wells=1, sites=1, channels=1, zplanes=1, height=2048, width=2048)
     yield "simulated", expected_plane(layout, next(layout.plane_keys()))
     for name, path in _REAL.items():
-        if (_SHARED / path).exists():
-            yield name, np.asarray(tifffile.imread(_SHARED / path))
+        if (data / path).exists():
+            yield name, np.asarray(tifffile.imread(data / path))
 
 
 def _best(rounds: int, action: Callable[[], T]) -> tuple[float, T]:

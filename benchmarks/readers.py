@@ -1,15 +1,8 @@
-"""Our readers beside Bio-Formats: ``python benchmarks/readers.py FOLDER`` prints a table.
+"""Our readers beside Bio-Formats, format by format, and how soon and fast Bio-Formats reads."""
 
-All files of the folder of which a reader of our own is chosen, grouped by
-format: opened and read wholly, as a job does, copy after copy for a second. The
-Bio-Formats process runs and has read the file before. CPU time is that of this
-process and of the Bio-Formats process together; copying is in it.
-"""
-
-import argparse
 import itertools
+import os
 import shutil
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,74 +12,101 @@ from typing import Self
 
 import psutil
 
+from benchmarks import cold_worker
+from benchmarks.bench import Bench
+from benchmarks.kinds import make_kinds
+from benchmarks.tables import Table
 from imextract.config import Settings
 from imextract.errors import ImextractError
 from imextract.planes import PlaneRef
 from imextract.readers.bioformats import inspect_file
 from imextract.readers.registry import choose_reader, open_reader
 
-SECONDS = 1.0
+__all__ = ["tables"]
 
 
 @dataclass
-class Cost:
-    """What reading some planes cost."""
+class _Cost:
+    """What reading some planes took."""
 
     planes: int = 0
     wall_s: float = 0
     cpu_s: float = 0
 
-    def __iadd__(self, other: "Cost") -> Self:
+    def __iadd__(self, other: "_Cost") -> Self:
         self.planes += other.planes
         self.wall_s += other.wall_s
         self.cpu_s += other.cpu_s
         return self
 
     @property
-    def ms(self) -> tuple[float, float]:
-        """Milliseconds a plane: wall, CPU."""
-        return 1000 * self.wall_s / self.planes, 1000 * self.cpu_s / self.planes
+    def wall_ms(self) -> float:
+        """Per plane."""
+        return 1000 * self.wall_s / self.planes
+
+    @property
+    def cpu_ms(self) -> float:
+        """Per plane."""
+        return 1000 * self.cpu_s / self.planes
 
 
-def cpu_seconds() -> float:
-    """CPU time of this process and of its children."""
-    this = psutil.Process()
-    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
-    return sum(one.user + one.system for one in times)
+@dataclass
+class _Comparison:
+    """What one format takes by a reader of ours, and by Bio-Formats."""
+
+    files: int
+    ours: _Cost
+    theirs: _Cost
 
 
-def read_all(name: str, path: Path, settings: Settings) -> tuple[int, int]:
-    """Open a file and read every plane; count planes and bytes."""
-    with open_reader(name, path, settings) as reader:
-        refs = [
-            PlaneRef(series, plane)
-            for series, structure in enumerate(reader.structure)
-            for plane in range(structure.plane_count)
-        ]
-        return len(refs), sum(reader.read_plane(ref).nbytes for ref in refs)
+def tables(bench: Bench) -> Iterator[Table]:
+    """Compare our readers with Bio-Formats, and see what Bio-Formats takes by itself."""
+    yield _by_format(bench)
+    yield from cold_worker.tables(bench)
 
 
-def cost_of(name: str, path: Path, settings: Settings) -> tuple[Cost, int]:
-    """Open and read a file for a while; give the cost and the bytes of its planes."""
-    with tempfile.TemporaryDirectory(prefix="readers-") as folder:
-        copies = (_copy(path, Path(folder, str(number))) for number in itertools.count())
-        _, size = read_all(name, next(copies), settings)
-        planes, cpu, start = 0, cpu_seconds(), time.perf_counter()
-        while time.perf_counter() - start < SECONDS:
-            planes += read_all(name, next(copies), settings)[0]
-        wall = time.perf_counter() - start
-        return Cost(planes, wall, cpu_seconds() - cpu), size
-
-
-def _copy(path: Path, folder: Path) -> Path:
-    # A file by another name is another data set: nothing is open yet.
+def _by_format(bench: Bench) -> Table:
+    table = Table(
+        "How much faster than Bio-Formats are our own readers?",
+        ("format", "Bio-Formats : ours", "of CPU time", "ours ms a plane", "Bio-Formats ms a plane",
+         "ours CPU ms", "Bio-Formats CPU ms", "files", "reader"),
+    )  # fmt: skip
+    folder = bench.folder / "readers"
     folder.mkdir()
-    return Path(shutil.copy(path, folder))
+    measured = _Measurement(folder, 0.3 if bench.is_quick else 1.0)
+    for kind, path in make_kinds(folder).items():
+        reader = choose_reader(inspect_file(path, measured.settings), measured.settings)
+        _add(table, f"{kind}, made", reader, measured.compare(reader, path))
+    # Whole formats of real files take too long for a quick look.
+    if bench.data.is_dir() and not bench.is_quick:
+        _add_real_files(table, measured, bench.data)
+    table.note = (
+        "Files opened and all their planes read, one link to them after the other, each for "
+        f"{measured.seconds:g} s; ratios of milliseconds. The Bio-Formats process runs, and has "
+        "read the file before. CPU time is that of this process and of the Bio-Formats process "
+        "together. Made files have planes of 2048 x 2048 pixels of 16 bits; of the others all "
+        "files of the folder given by --data that a reader of ours is chosen for; their planes "
+        "are small."
+    )
+    return table
 
 
-def native_files(folder: Path, settings: Settings) -> Iterator[tuple[str, str, Path]]:
+def _add_real_files(table: Table, measured: "_Measurement", data: Path) -> None:
+    found: defaultdict[tuple[str, str], _Comparison] = defaultdict(
+        lambda: _Comparison(0, _Cost(), _Cost())
+    )
+    for format_name, reader, path in _native_files(data, measured.settings):
+        one, all_ = measured.compare(reader, path), found[format_name, reader]
+        all_.files += one.files
+        all_.ours += one.ours
+        all_.theirs += one.theirs
+    for (format_name, reader), comparison in found.items():
+        _add(table, format_name, reader, comparison)
+
+
+def _native_files(data: Path, settings: Settings) -> Iterator[tuple[str, str, Path]]:
     """Give format, reader and path of the files that have a reader of our own."""
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(data.rglob("*")):
         try:
             inspection = inspect_file(path, settings)
             reader = choose_reader(inspection, settings)
@@ -96,33 +116,69 @@ def native_files(folder: Path, settings: Settings) -> Iterator[tuple[str, str, P
             yield inspection.format_name, reader, path
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    settings = Settings()
-    costs: defaultdict[tuple[str, str], list[tuple[Cost, Cost, int]]] = defaultdict(list)
-    for format_name, reader, path in native_files(parser.parse_args().folder, settings):
-        theirs, _ = cost_of("bioformats", path, settings)
-        ours, size = cost_of(reader, path, settings)
-        costs[format_name, reader].append((ours, theirs, size))
-    print(
-        "| format | reader | files | MB | ms a plane | CPU ms | Bio-Formats ms | CPU ms | CPU ×  |"
+def _add(table: Table, name: str, reader: str, found: _Comparison) -> None:
+    ours, theirs = found.ours, found.theirs
+    table.add(
+        name,
+        theirs.wall_ms / ours.wall_ms,
+        theirs.cpu_ms / ours.cpu_ms,
+        ours.wall_ms,
+        theirs.wall_ms,
+        ours.cpu_ms,
+        theirs.cpu_ms,
+        found.files,
+        f"`{reader}`",
     )
-    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
-    for (format_name, reader), files in costs.items():
-        ours, theirs = Cost(), Cost()
-        for one, other, _ in files:
-            ours += one
-            theirs += other
-        megabytes = sum(size for *_, size in files) / 1e6
-        (wall, cpu), (their_wall, their_cpu) = ours.ms, theirs.ms
-        print(
-            f"| {format_name} | `{reader}` | {len(files)} | {megabytes:.1f} "
-            f"| {wall:.2f} | {cpu:.2f} | {their_wall:.2f} | {their_cpu:.2f} "
-            f"| {their_cpu / cpu:.1f} |"
-        )
 
 
-if __name__ == "__main__":
-    main()
+class _Measurement:
+    """Reads files by several readers, each for a while."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.settings = Settings()
+        self.seconds = seconds
+        self._folders = (folder / str(number) for number in itertools.count())
+
+    def compare(self, reader: str, path: Path) -> _Comparison:
+        """Read a file by a reader of ours and by Bio-Formats."""
+        folder = next(self._folders)
+        folder.mkdir()
+        copy = Path(shutil.copy(path, folder))
+        theirs = self._cost("bioformats", copy)
+        ours = self._cost(reader, copy)
+        shutil.rmtree(folder)
+        return _Comparison(1, ours, theirs)
+
+    def _cost(self, reader: str, path: Path) -> _Cost:
+        self._read_all(reader, path)
+        cost, cpu, start = _Cost(), _cpu_seconds(), time.perf_counter()
+        while time.perf_counter() - start < self.seconds:
+            cost.planes += self._read_all(reader, path)
+        cost.wall_s = time.perf_counter() - start
+        cost.cpu_s = _cpu_seconds() - cpu
+        return cost
+
+    def _read_all(self, reader: str, path: Path) -> int:
+        """Open a file by another name, read every plane, and count them."""
+        # Another name is another data set: nothing of it is open yet.
+        folder = next(self._folders)
+        folder.mkdir()
+        link = folder / path.name
+        os.link(path, link)
+        with open_reader(reader, link, self.settings) as opened:
+            refs = [
+                PlaneRef(series, plane)
+                for series, structure in enumerate(opened.structure)
+                for plane in range(structure.plane_count)
+            ]
+            for ref in refs:
+                opened.read_plane(ref)
+        shutil.rmtree(folder)
+        return len(refs)
+
+
+def _cpu_seconds() -> float:
+    """Give the CPU time of this process and of its children."""
+    this = psutil.Process()
+    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
+    return sum(one.user + one.system for one in times)
