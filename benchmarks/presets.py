@@ -12,9 +12,10 @@ from benchmarks.bench import Bench
 from benchmarks.tables import Table
 from imextract.chunks import ChunkLayout, choose_pipeline, encode_chunks
 from imextract.compression import PRESETS
-from imextract.hdf5 import decode_plane, encode_plane
+from imextract.hdf5 import encode_plane
 from imextract.planes import PixelArray
 from imextract.simulation import PlateLayout, expected_plane
+from imextract.stored_pixels import decode_plane
 
 __all__ = ["tables"]
 

@@ -17,9 +17,9 @@ from imextract.compression import BLOSC, DEFLATE, JPEG_LS, ZSTANDARD, Pipeline, 
 from imextract.planes import PixelArray
 
 __all__ = [
-    "ChunkDamagedError",
+    "Bytes",
     "ChunkLayout",
-    "check_chunk",
+    "Offset",
     "choose_pipeline",
     "decode_chunk",
     "encode_chunks",
@@ -39,10 +39,6 @@ _codecs: Any = imagecodecs
 
 Bytes: TypeAlias = bytes | memoryview
 Offset: TypeAlias = tuple[int, int]
-
-
-class ChunkDamagedError(ValueError):
-    """The bytes of a chunk are not those that were written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +100,6 @@ def encode_chunks(
         part = planes[:, y : y + layout.chunk[0], x : x + layout.chunk[1]]
         content = compress(_filled_up(part, layout.chunk), pipeline.filter_options)
         yield (y, x), content + _checksum(content)
-
-
-def check_chunk(content: Bytes) -> None:
-    """Compare the bytes of a chunk with the checksum that HDF5 puts after them.
-
-    Raises
-    ------
-    ChunkDamagedError
-        If it does not fit.
-    """
-    stored = memoryview(content)[:-_CHECKSUM_BYTES]
-    if _checksum(stored) != content[-_CHECKSUM_BYTES:]:
-        raise ChunkDamagedError("the checksum of a chunk does not fit its bytes")
 
 
 def decode_chunk(

@@ -3,19 +3,20 @@
 The file is built in memory, so that whatever keeps it (`imextract.store`)
 puts it in place in one durable step, and a whole plane is read with one
 sequential read. Low-level calls, because h5py's own take three times as long
-for a file this small; chunks are coded by `imextract.chunks`, not by HDF5.
+for a file this small; chunks are coded by `imextract.chunks` and found by
+`imextract.chunk_index`, not by HDF5.
 
-Damaged pixels do not go unnoticed: chunks carry Fletcher32, what describes
-them the checksums of the newer file format (hence the version bounds). Texts
-of attributes are of variable length, which every tool shows as text; their
-heap has no checksum of its own, so the ledger keeps one of the whole file.
+Damaged pixels do not go unnoticed, by other programs either: chunks carry
+Fletcher32, what describes them the checksums of the newer file format (hence
+the version bounds). Texts of attributes are of variable length, which every
+tool shows as text; their heap has no checksum of its own, so the ledger keeps
+one of the whole file.
 """
 
 import functools
 import io
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 import h5py
@@ -23,21 +24,18 @@ import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
 from h5py import h5a, h5d, h5f, h5fd, h5l, h5p, h5s, h5t, h5z
 
-from imextract.chunks import ChunkLayout, check_chunk, choose_pipeline, decode_chunk, encode_chunks
+from imextract.chunk_index import ChunkIndex, chunk_checksum, chunk_table
+from imextract.chunks import ChunkLayout, Offset, choose_pipeline, encode_chunks
 from imextract.compression import PRESETS, CompressionName, Pipeline
 from imextract.errors import DamagedPlaneError, StorageError
 from imextract.planes import PIXEL_TYPES, PixelArray
 
-__all__ = ["Attributes", "decode_attributes", "decode_plane", "encode_plane", "read_region"]
+__all__ = ["Attributes", "damage_named", "decode_attributes", "encode_plane", "require_agreement"]
 
 DATASET = b"array"
+INDEX = b"index"
 
 Attributes: TypeAlias = Mapping[str, str | int | float]
-
-_WHOLE = slice(None)
-
-# Gives the filters that a chunk did not go through, and its bytes.
-ChunkSource: TypeAlias = Callable[[tuple[int, int]], tuple[int, bytes | memoryview]]
 
 
 def encode_plane(pixels: PixelArray, attributes: Attributes, compression: CompressionName) -> bytes:
@@ -75,35 +73,6 @@ def encode_plane(pixels: PixelArray, attributes: Attributes, compression: Compre
         ) from error
 
 
-def decode_plane(content: bytes, name: str, *, is_proven: bool = False) -> PixelArray:
-    """Read the pixels from the bytes of a plane's file.
-
-    Parameters
-    ----------
-    is_proven
-        True if a checksum of all the bytes was compared: those of the chunks,
-        which take longer than some presets' decompression, tell no more.
-
-    Returns
-    -------
-    ndarray, shape (height, width), native byte order
-
-    Raises
-    ------
-    DamagedPlaneError
-        If the bytes are no such file, or damaged; `name` says which.
-    """
-    with _damage_named(name):
-        file = _open_bytes(content)
-        try:
-            dataset = _open_dataset(file)
-            return _read(
-                dataset, _WHOLE, _WHOLE, _chunks_in(dataset, memoryview(content)), is_proven
-            )
-        finally:
-            file.close()
-
-
 def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]:
     """Read the root attributes from the bytes of a plane's file.
 
@@ -112,7 +81,7 @@ def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]
     DamagedPlaneError
         If the bytes are no such file, or damaged; `name` says which.
     """
-    with _damage_named(name):
+    with damage_named(name):
         file = _open_bytes(content)
         try:
             names = [h5a.open(file, index=i).name for i in range(h5a.get_num_attrs(file))]
@@ -121,63 +90,77 @@ def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]
             file.close()
 
 
-def read_region(path: Path, y: slice, x: slice, expected: Attributes) -> PixelArray:
-    """Read a region of a plane's file, only the chunks that it touches.
-
-    Parameters
-    ----------
-    y, x
-        Rows and columns, as for indexing an array.
-    expected
-        Attributes by which it is known to be this plane's.
-
-    Returns
-    -------
-    ndarray, shape of the region, native byte order
+def require_agreement(content: bytes, index: ChunkIndex) -> None:
+    """Make sure that HDF5 finds the pixels of a plane's file where its index does.
 
     Raises
     ------
-    DamagedPlaneError
-        If the file is missing or damaged, or another plane's.
+    ValueError, OSError, RuntimeError, KeyError
+        If it does not, or cannot read the file.
     """
-    with _damage_named(str(path)):
-        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _reading())
-        try:
-            for key, value in expected.items():
-                if (found := _read_attribute(h5a.open(file, key.encode()))) != value:
-                    raise ValueError(f"another plane's: {key} is {found}, expected {value}")
-            dataset = _open_dataset(file)
-            return _read(dataset, y, x, dataset.read_direct_chunk)
-        finally:
-            file.close()
-
-
-@functools.cache
-def _reading() -> h5p.PropFAID:
-    access = h5p.create(h5p.FILE_ACCESS)
-    # Readers lock nobody out, and need no permission to lock.
-    access.set_file_locking(False, True)
-    return access
+    file = _open_bytes(content)
+    try:
+        dataset = _open_dataset(file)
+        creation = dataset.get_create_plist()
+        found = (
+            ChunkLayout(dataset.shape, creation.get_chunk()),
+            dataset.dtype.newbyteorder("=").name,
+            tuple(creation.get_filter(i)[0] for i in range(creation.get_nfilters())),
+        )
+        places = _places(dataset, index.layout)
+    finally:
+        file.close()
+    if found != (index.layout, index.dtype, _filters(index.pipeline)):
+        raise ValueError("its index of chunks tells another plane than its dataset")
+    if any((*index.place(at)[:2], 0) != place for at, place in places.items()):
+        raise ValueError("its chunks lie elsewhere than its index says")
 
 
 def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionName) -> bytes:
+    layout = ChunkLayout.of(*pixels.shape)
+    pipeline = choose_pipeline(pixels, layout, PRESETS[compression])
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
     access.set_fapl_core(block_size=1 << 20, backing_store=False)
     file = h5f.create(b"plane.h5", h5f.ACC_TRUNC, fapl=access)
     try:
+        index = ChunkIndex.blank(layout, pixels.dtype.name, pipeline, attributes)
+        # Before all attributes: whatever these hold, the index is what is found first.
+        room = _create_index(file, len(index.encode()))
         for key, value in attributes.items():
             _write_attribute(file, key, value)
-        layout = ChunkLayout.of(*pixels.shape)
-        pipeline = choose_pipeline(pixels, layout, PRESETS[compression])
         dataset = _create_dataset(file, pixels, layout, pipeline)
-        for offset, content in encode_chunks(pixels, layout, pipeline):
-            dataset.write_direct_chunk(offset, content)
+        index = replace(index, table=_write_chunks(dataset, pixels, layout, pipeline))
+        room.write(h5s.ALL, h5s.ALL, np.frombuffer(index.encode(), np.uint8))
         h5f.flush(file)
         image: bytes = file.get_file_image()
         return image
     finally:
         file.close()
+
+
+def _create_index(file: h5f.FileID, size: int) -> h5d.DatasetID:
+    """Make room for the index of chunks, where the file begins."""
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_layout(h5d.CONTIGUOUS)
+    creation.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5d.FILL_TIME_NEVER)
+    return h5d.create(file, INDEX, h5t.STD_U8LE, h5s.create_simple((size,)), dcpl=creation)
+
+
+def _write_chunks(
+    dataset: h5d.DatasetID, pixels: PixelArray, layout: ChunkLayout, pipeline: Pipeline
+) -> bytes:
+    """Write a plane chunk by chunk, and give the table of them."""
+    checksums = []
+    for offset, content in encode_chunks(pixels, layout, pipeline):
+        dataset.write_direct_chunk(offset, content)
+        checksums.append(chunk_checksum(content))
+    places = _places(dataset, layout)
+    return chunk_table(
+        (start, size, checksum)
+        for (start, size, _), checksum in zip(places.values(), checksums, strict=True)
+    )
 
 
 def _create_dataset(
@@ -252,55 +235,15 @@ def _open_dataset(file: h5f.FileID) -> h5d.DatasetID:
     return dataset
 
 
-def _chunks_in(dataset: h5d.DatasetID, content: memoryview) -> ChunkSource:
-    def find(offset: tuple[int, int]) -> tuple[int, memoryview]:
-        found = dataset.get_chunk_info_by_coord(offset)
-        start = found.byte_offset
-        return found.filter_mask, content[start : start + found.size]
-
-    return find
-
-
-def _read(
-    dataset: h5d.DatasetID, y: slice, x: slice, chunks: ChunkSource, is_proven: bool = False
-) -> PixelArray:
-    height, width = dataset.shape
-    rows, columns = range(height)[y], range(width)[x]
-    kind = dataset.dtype.newbyteorder("=")
-    if not rows or not columns:
-        return np.empty((len(rows), len(columns)), kind)
-    top, left = min(rows), min(columns)
-    box: PixelArray = np.empty((max(rows) + 1 - top, max(columns) + 1 - left), kind)
-    _fill(box, dataset, (top, left), chunks, is_proven)
-    return np.ascontiguousarray(box[:: rows.step, :: columns.step])
-
-
-def _fill(
-    box: PixelArray,
-    dataset: h5d.DatasetID,
-    origin: tuple[int, int],
-    chunks: ChunkSource,
-    is_proven: bool,
-) -> None:
-    """Fill an array with the pixels from a first row and column on."""
-    creation = dataset.get_create_plist()
-    pipeline = _pipeline_of(creation)
-    layout = ChunkLayout(dataset.shape, creation.get_chunk())
-    for offset in layout.offsets_in(*origin, *box.shape):
-        skipped, content = chunks(offset)
-        if pipeline is None or skipped:
-            _fill_by_hdf5(box, dataset, origin)
-            return
-        if not is_proven:
-            check_chunk(content)
-        decode_chunk(content, offset, layout, pipeline, box, origin)
-
-
-def _pipeline_of(creation: h5p.PropDCID) -> Pipeline | None:
-    """Give the pipeline of a dataset; None if it is none of ours."""
-    filters = tuple(creation.get_filter(i)[0] for i in range(creation.get_nfilters()))
-    known = (pipeline for preset in PRESETS.values() for pipeline in preset.pipelines)
-    return next((pipeline for pipeline in known if _filters(pipeline) == filters), None)
+def _places(dataset: h5d.DatasetID, layout: ChunkLayout) -> dict[Offset, tuple[int, int, int]]:
+    """Tell of each chunk, row by row: first byte, size, and filters that it did not go through."""
+    found: dict[Offset, tuple[int, int, int]] = {}
+    dataset.chunk_iter(
+        lambda chunk: found.update(
+            {chunk.chunk_offset: (chunk.byte_offset, chunk.size, chunk.filter_mask)}
+        )
+    )
+    return {offset: found[offset] for offset in layout.offsets_in(0, 0, *layout.shape)}
 
 
 def _filters(pipeline: Pipeline) -> tuple[int, ...]:
@@ -309,13 +252,7 @@ def _filters(pipeline: Pipeline) -> tuple[int, ...]:
     return *shuffle, *compression, h5z.FILTER_FLETCHER32
 
 
-def _fill_by_hdf5(box: PixelArray, dataset: h5d.DatasetID, origin: tuple[int, int]) -> None:
-    region = dataset.get_space()
-    region.select_hyperslab(origin, box.shape)
-    dataset.read(h5s.create_simple(box.shape), region, box)
-
-
-class _damage_named:  # noqa: N801  reads as the statement that it is
+class damage_named:  # noqa: N801  reads as the statement that it is
     """Turn whatever HDF5 says of a broken file into one error that names it."""
 
     def __init__(self, name: str) -> None:

@@ -9,9 +9,10 @@ from imextract.checksum import checksum_of_bytes, checksum_of_pixels, is_constan
 from imextract.compression import CompressionName
 from imextract.database.planes import PlaneRecord, plane_location
 from imextract.errors import DamagedPlaneError
-from imextract.hdf5 import Attributes, decode_attributes, decode_plane, encode_plane, read_region
+from imextract.hdf5 import Attributes, decode_attributes, encode_plane
 from imextract.planes import PixelArray
 from imextract.store import FolderStore
+from imextract.stored_pixels import decode_plane, read_region
 
 __all__ = [
     "EncodedPlane",
@@ -168,7 +169,7 @@ def load_plane(store: FolderStore, plane: PlaneRecord, *, from_disk: bool = Fals
 def load_region(store: FolderStore, plane: PlaneRecord, y: slice, x: slice) -> PixelArray:
     """Read a region of a stored plane; every chunk that it touches is checked.
 
-    That the file is this plane's is told by its attributes.
+    That the file is this plane's is told by its index of chunks.
 
     Returns
     -------

@@ -9,10 +9,12 @@ import hdf5plugin  # noqa: F401  registers the filters for h5py
 import numpy as np
 import pytest
 
+from imextract.chunk_index import ChunkIndex
 from imextract.compression import PRESETS, CompressionName
 from imextract.errors import DamagedPlaneError, StorageError
-from imextract.hdf5 import decode_attributes, decode_plane, encode_plane, read_region
+from imextract.hdf5 import decode_attributes, encode_plane
 from imextract.planes import PIXEL_TYPES, PixelArray
+from imextract.stored_pixels import decode_plane, read_region
 
 
 def plane(dtype: str = "uint16", shape: tuple[int, int] = (700, 600)) -> PixelArray:
@@ -131,12 +133,80 @@ def test_pixels_of_another_file_are_never_given(
 ) -> None:
     other, path = tmp_path / "other.h5", tmp_path / "plane.h5"
     other.write_bytes(encode_plane(plane(shape=(40, 50)), {}, "none"))
-    with h5py.File(path, "w") as file:
+    path.write_bytes(encode_plane(np.zeros_like(plane(shape=(40, 50))), {}, "none"))
+    with h5py.File(path, "r+") as file:
+        file.move("array", "ours")
         lead_out(file, other)
     # The trap works: HDF5 by itself follows.
     with h5py.File(path) as file:
         assert file["array"][:].any()
-    with pytest.raises(DamagedPlaneError):
-        read_region(path, slice(None), slice(None), {})
+    # What a region gives is told by the file's own index, checksums and all.
+    assert not read_region(path, slice(9), slice(9), {}).any()
     with pytest.raises(DamagedPlaneError):
         decode_plane(path.read_bytes(), "plane")
+
+
+@pytest.mark.parametrize("compression", list(PRESETS))
+def test_a_region_with_a_flipped_bit_is_refused(
+    tmp_path: Path, compression: CompressionName
+) -> None:
+    path = tmp_path / "plane.h5"
+    content = encode_plane(plane(shape=(100, 100)), {}, compression)
+    index = ChunkIndex.read(lambda start, size: content[start : start + size])
+    start, size, _ = index.place((0, 0))
+    for byte in (start, start + size // 2, start + size - 1):
+        damaged = bytearray(content)
+        damaged[byte] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedPlaneError, match=r"plane\.h5.*chunk at \(0, 0\)"):
+            read_region(path, slice(0, 1), slice(0, 1), {})
+
+
+def test_a_region_of_another_plane_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plane.h5"
+    path.write_bytes(encode_plane(plane(), {"plane_id": 7, "well": "B03"}, "zstd"))
+    read_region(path, slice(1), slice(1), {"plane_id": 7})
+    with pytest.raises(DamagedPlaneError, match="another plane's: plane_id is 7, expected 8"):
+        read_region(path, slice(1), slice(1), {"plane_id": 8})
+
+
+def test_chunks_that_hdf5_finds_elsewhere_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plane.h5"
+    path.write_bytes(encode_plane(plane(), {}, "none"))
+    with h5py.File(path, "r+") as file:
+        index = file["index"][:].tobytes()
+        file["array"].id.write_direct_chunk((0, 0), b"shorter, so put elsewhere")
+    with pytest.raises(DamagedPlaneError, match="elsewhere than its index says"):
+        decode_plane(path.read_bytes(), "plane")
+    assert index in path.read_bytes()
+
+
+def test_a_file_without_an_index_is_named_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "plane.h5"
+    with h5py.File(path, "w") as file:
+        file["array"] = plane()
+    with pytest.raises(DamagedPlaneError, match="no index of chunks"):
+        read_region(path, slice(1), slice(1), {})
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (300, 5000), (5120, 5120)])
+def test_the_index_is_found_before_whatever_attributes_hold(shape: tuple[int, int]) -> None:
+    pixels = np.zeros(shape, "uint8")
+    true = encode_plane(pixels, {}, "zstd")
+    at = ChunkIndex.read(lambda start, size: true[start : start + size])
+    decoy = at.encode()[:16].decode("utf-8", "surrogateescape")
+    content = encode_plane(pixels, {"source_file": decoy, "plane_id": 7}, "zstd")
+    found = ChunkIndex.read(lambda start, size: content[start : start + size])
+    assert found.identity == {"plane_id": 7}
+    assert found.layout == at.layout
+
+
+def test_every_bit_of_an_index_counts() -> None:
+    content = encode_plane(plane(shape=(40, 50)), {"plane_id": 7}, "zstd")
+    index = ChunkIndex.read(lambda start, size: content[start : start + size])
+    begin = content.index(index.encode())
+    for byte in range(begin, begin + len(index.encode())):
+        damaged = bytearray(content)
+        damaged[byte] ^= 1
+        with pytest.raises(DamagedPlaneError):
+            decode_plane(bytes(damaged), "plane", is_proven=True)
