@@ -190,7 +190,7 @@ def _image_element(layout: PlateLayout, key: PlaneKey, name: str, state: str = "
       <ImageSizeY>{layout.height}</ImageSizeY>
       <BinningX>{binning}</BinningX>
       <BinningY>{binning}</BinningY>
-      <MaxIntensity>4095</MaxIntensity>
+      <MaxIntensity>65535</MaxIntensity>
       <CameraType>AndorZylaCam</CameraType>
       <PositionX Unit="m">{x:.9g}</PositionX>
       <PositionY Unit="m">{y:.9g}</PositionY>

@@ -19,13 +19,15 @@ __all__ = ["expected_plane", "read_stamp"]
 Signal: TypeAlias = NDArray[np.float32]
 
 _MAGIC = (0x1DE, 0xA7A)
-_SATURATION = 4095
-# A scientific CMOS camera: black level, noise of reading, electrons of the
-# stray light; one electron is one count.
+# A scientific CMOS camera of 16 bits: 0.46 electrons a count, black level in
+# counts, noise of reading and stray light in electrons. Of its noise follows how
+# small planes become and what compressing them costs, which is as of real ones.
+_SATURATION = 65535
+_COUNTS_PER_ELECTRON = 1 / 0.46
 _BLACK_LEVEL = 100.0
 _READ_NOISE = 1.6
-_BACKGROUND = 60.0
-_INK = 1800.0
+_BACKGROUND = 100.0
+_INK = 7200.0
 _FALL_OFF = 0.45
 _CELLS = 40
 
@@ -41,7 +43,7 @@ class _Stain:
 
 
 # Nuclei, cell bodies, speckles around the nucleus; further channels repeat them.
-_STAINS = (_Stain(1.0, 900.0, 1, 0.0), _Stain(2.4, 350.0, 1, 0.2), _Stain(0.25, 1400.0, 5, 1.4))
+_STAINS = (_Stain(1.0, 3600.0, 1, 0.0), _Stain(2.4, 1400.0, 1, 0.2), _Stain(0.25, 5600.0, 5, 1.4))
 
 
 def expected_plane(layout: PlateLayout, key: PlaneKey) -> NDArray[np.uint16]:
@@ -131,10 +133,11 @@ def _illumination(height: int, width: int) -> Signal:
 
 
 def _photograph(electrons: Signal, generator: np.random.Generator) -> NDArray[np.uint16]:
-    """Add what a camera adds: shot noise, read noise, black level, 12 bits."""
+    """Add what a camera adds: shot noise, read noise, gain, black level, 16 bits."""
     # Dozens of electrons: Poisson's distribution is as good as normal.
     noise = generator.standard_normal(electrons.shape, np.float32)
     noise *= np.sqrt(electrons + np.float32(_READ_NOISE**2))
     noise += electrons
+    noise *= np.float32(_COUNTS_PER_ELECTRON)
     noise += np.float32(_BLACK_LEVEL + 0.5)
     return np.clip(noise, 0, _SATURATION, out=noise).astype(np.uint16)
