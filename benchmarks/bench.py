@@ -33,6 +33,11 @@ class Bench:
         return 2 if self.is_quick else 8
 
     @property
+    def wells_of_jobs(self) -> tuple[int, int]:
+        """Wells of the plates of whole jobs: for the slow, and for all others."""
+        return (2, 2) if self.is_quick else (8, 32)
+
+    @property
     def rounds(self) -> int:
         """How often what is compared is run, in turn."""
         return 1 if self.is_quick else 3

@@ -31,14 +31,14 @@ def tables(bench: Bench) -> Iterator[Table]:
          "limit CPU ms a plane", "start-up s", "peak MB of a process", "planes"),
     )  # fmt: skip
     with serving_flows(bench) as flows:
-        plate = operetta_plate(bench, bench.wells)
+        plate = operetta_plate(bench, bench.wells).folder
         files = sorted((plate / "Images").glob("*.tiff"))
         experiment_id = flows.register(plate)
         for preset in ("zstd",) if bench.is_quick else ("zstd", "lz4"):
             name = f"single TIFFs, {preset}"
             _compare(bench, flows, table, name, experiment_id, planes_by_tifffile, files, preset)
         _check_pixels(flows, experiment_id)
-        multi = multi_series_file(bench, bench.wells)
+        multi = multi_series_file(bench, bench.wells).folder
         experiment_id = flows.register(multi, "bioformats")
         flows.read_by_bioformats()
         files = list(multi.glob("*.ome.tif"))

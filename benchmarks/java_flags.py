@@ -48,7 +48,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="imextract-bench-") as name:
         folder = Path(name)
-        (file,) = multi_series_file(Bench(folder, is_quick=True), 1).glob("*.ome.tif")
+        (file,) = multi_series_file(Bench(folder, is_quick=True), 1).folder.glob("*.ome.tif")
         archive = folder / "classes.jsa"
         _read(file, folder, f"-XX:ArchiveClassesAtExit={archive}")
         for flags, title in (

@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-__all__ = ["CannotRunError", "Measured", "run_measured"]
+__all__ = ["CannotRunError", "Measured", "own_peak_mb", "run_measured"]
 
 
 class CannotRunError(Exception):
@@ -73,6 +73,16 @@ def run_measured(
     return Measured(time.perf_counter() - start, cpu[0], memory.peak_mb, output)
 
 
+def own_peak_mb() -> float:
+    """Give the largest resident memory of this process.
+
+    `getrusage` would give that of the parent if it was larger: it counts what
+    was there before the program was loaded.
+    """
+    (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in one)
+    return int(line.split()[1]) / 1024
+
+
 def _output(process: "subprocess.Popen[str]", timeout_s: float) -> str:
     try:
         output, _ = process.communicate(timeout=timeout_s)
@@ -110,7 +120,7 @@ class _PeakMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.3):
+        while not self._ended.wait(0.02 if self.peak_mb == 0 else 0.3):
             with contextlib.suppress(psutil.Error):
                 root = psutil.Process(self._pid)
                 for process in [root, *root.children(recursive=True)]:

@@ -67,6 +67,16 @@ class Flows:
             raise RuntimeError(f"{folder}: not registered")
         return experiment_id
 
+    def register_by_command(self, folder: Path) -> tuple[int, Measured]:
+        """Register a folder as a user does; give its experiment, and what it took."""
+        command = [sys.executable, "-m", "imextract.cli.main", "register", str(folder), "--json"]
+        run = run_measured(
+            [*command, "--name", folder.name],
+            folder=prefect_stack.CHECKOUT,
+            environment=self._environment,
+        )
+        return json.loads(run.output[run.output.index("{") :])["experiment_id"], run
+
     def read_by_bioformats(self) -> None:
         """Let Bio-Formats read what has a reader of ours, to measure it."""
         files = update(MicroscopeImageFileRow).where(MicroscopeImageFileRow.reader == "ome-tiff")

@@ -1,52 +1,64 @@
 """The planes that everybody is measured on."""
 
-import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from benchmarks.bench import Bench
-from imextract.simulation import PlateLayout, expected_plane, simulate
+from imextract.simulation import PlaneKey, PlateLayout, expected_plane, simulate
 
-__all__ = ["MEGABYTES", "multi_series_file", "operetta_plate"]
+__all__ = ["MEGABYTES", "Plate", "multi_series_file", "operetta_plate"]
 
 _LAYOUT = PlateLayout(sites=8, channels=4, zplanes=1, height=2048, width=2048)
 # Of pixels, per plane.
 MEGABYTES = 2048 * 2048 * 2 / 1e6
 
 
-def operetta_plate(bench: Bench, wells: int) -> Path:
-    """Give an Operetta plate of 32 planes per well, one uncompressed TIFF each.
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A folder, and what was simulated in it: 32 planes a well."""
+
+    folder: Path
+    layout: PlateLayout
+
+    def pixels(self, key: PlaneKey) -> NDArray[np.uint16]:
+        """Give the pixels of a plane, as they were made."""
+        return expected_plane(self.layout, key)
+
+
+def operetta_plate(bench: Bench, wells: int) -> Plate:
+    """Give an Operetta plate, one uncompressed TIFF a plane.
 
     Uncompressed, so that not the decoder of TIFFs is compared; Harmony writes LZW.
     """
-    folder = bench.folder / f"operetta-{wells}"
-    if not folder.exists():
-        simulate(folder, "operetta", dataclasses.replace(_LAYOUT, wells=wells))
+    plate = Plate(bench.folder / f"operetta-{wells}", replace(_LAYOUT, wells=wells))
+    if not plate.folder.exists():
+        simulate(plate.folder, "operetta", plate.layout)
         with ProcessPoolExecutor() as pool:
-            list(pool.map(_uncompress, sorted((folder / "Images").glob("*.tiff"))))
-    return folder
+            list(pool.map(_uncompress, sorted((plate.folder / "Images").glob("*.tiff"))))
+    return plate
 
 
-def multi_series_file(bench: Bench, wells: int) -> Path:
+def multi_series_file(bench: Bench, wells: int) -> Plate:
     """Give an OME-TIFF of as many series as there are sites, 4 channels each."""
-    folder = bench.folder / f"multi-{wells}"
-    if not folder.exists():
-        folder.mkdir()
-        with tifffile.TiffWriter(folder / "plate.ome.tif", ome=True, bigtiff=True) as file:
-            for stack in _stacks(dataclasses.replace(_LAYOUT, wells=wells)):
+    plate = Plate(bench.folder / f"multi-{wells}", replace(_LAYOUT, wells=wells))
+    if not plate.folder.exists():
+        plate.folder.mkdir()
+        with tifffile.TiffWriter(plate.folder / "plate.ome.tif", ome=True, bigtiff=True) as file:
+            for stack in _stacks(plate):
                 file.write(stack, metadata={"axes": "CYX"})
-    return folder
+    return plate
 
 
-def _stacks(layout: PlateLayout) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint16]]]:
-    keys = list(layout.plane_keys())
-    for start in range(0, len(keys), layout.channels):
-        planes = [expected_plane(layout, key) for key in keys[start : start + layout.channels]]
-        yield np.stack(planes)
+def _stacks(plate: Plate) -> Iterator[NDArray[np.uint16]]:
+    keys, channels = list(plate.layout.plane_keys()), plate.layout.channels
+    for start in range(0, len(keys), channels):
+        yield np.stack([plate.pixels(key) for key in keys[start : start + channels]])
 
 
 def _uncompress(path: Path) -> None:

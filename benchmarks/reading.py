@@ -34,7 +34,7 @@ def tables(bench: Bench) -> Iterator[Table]:
         ("preset", "get() : bare h5py", "region : whole", "get() MB/s", "bare h5py MB/s",
          "region ms", "verify MB/s", "verify MB/CPU-s"),
     )  # fmt: skip
-    plate = operetta_plate(bench, 1)
+    plate = operetta_plate(bench, 1).folder
     for preset in PRESETS:
         _measure(bench, table, plate, preset)
     table.note = (

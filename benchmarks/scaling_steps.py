@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from benchmarks.measuring import own_peak_mb
 from benchmarks.registration import million
 from imextract.batches import ImextractBatchArguments
 from imextract.cli.main import main as command_line
@@ -115,8 +115,7 @@ def main() -> None:
     start, cpu = time.perf_counter(), time.process_time()
     STEPS[given["step"]](settings, given["planes"])
     seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "megabytes": megabytes}))
+    print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "megabytes": own_peak_mb()}))
 
 
 if __name__ == "__main__":
