@@ -10,7 +10,9 @@ import psutil
 import pytest
 
 from imextract.config import Settings
+from imextract.database.batches import current_batches, runs_of_batch
 from imextract.registration.register import RegistrationRequest, register_folder
+from imextract.workplace import Workplace
 from scripts import prefect_stack
 from tests.deployed import Deployed
 from tests.poison import poisoned
@@ -51,6 +53,13 @@ def start(deployed: Deployed, experiment: int, **parameters: object) -> str:
     )
     wait_until(lambda: deployed.planes(experiment, "extracted") or None, "the first plane")
     return run
+
+
+def jobs_begun(deployed: Deployed, experiment: int) -> int:
+    """Count the jobs of a run that a worker has begun."""
+    with Workplace.of(deployed.settings).database.reading() as session:
+        batches = current_batches(session, experiment, "run")
+        return sum(bool(runs_of_batch(session, batch.id)) for batch in batches)
 
 
 def test_files_that_kill_their_worker_every_time_are_named_and_all_others_extracted(
@@ -101,8 +110,10 @@ def test_a_killed_flow_does_not_stand_in_the_way_of_the_next(deployed: Deployed)
 
 
 def test_a_run_goes_on_while_the_prefect_server_does_not_answer(deployed: Deployed) -> None:
-    experiment = register(deployed, "unanswered", {(3, 1): "slow"})
-    first = start(deployed, experiment)
+    experiment = register(deployed, "unanswered", {(0, 0): "slow", (1, 0): "slow"})
+    first = deployed.prefect.start_run("imextract/default", experiment_id=experiment, **SMALL)
+    # A worker's first task asks the server for its version, with all of Prefect's patience.
+    wait_until(lambda: jobs_begun(deployed, experiment) == 2 or None, "a job on each worker")
     server = _server(deployed.prefect)
 
     server.suspend()

@@ -27,7 +27,7 @@ class Watch:
 
     process: psutil.Process
     commands: set[str] = field(default_factory=set)
-    listening: set[tuple[str, str]] = field(default_factory=set)
+    listening: set[tuple[int, str]] = field(default_factory=set)
 
     def __call__(self) -> None:
         while self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE:
@@ -43,7 +43,7 @@ class Watch:
         self.commands.add(command)
         for connection in process.net_connections("inet"):
             if connection.status == psutil.CONN_LISTEN:
-                self.listening.add((command, connection.laddr.ip))
+                self.listening.add((process.pid, connection.laddr.ip))
 
 
 @dataclass
