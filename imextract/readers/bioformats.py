@@ -130,6 +130,7 @@ class BioFormatsReader(Closing):
             None if reply["used_files"] is None else self._all_files(companions),
             self._series_files,
             self._plane_count,
+            self._likely_page,
             self._planes_as_given,
             file_problems(companions),
         )
@@ -291,6 +292,11 @@ class BioFormatsReader(Closing):
         if self._files_by_series:
             return self._structure[series].plane_count
         return sum(series.plane_count for series in self._structure)
+
+    def _likely_page(self, ref: PlaneRef) -> int:
+        """Take the pages of a series' files to be in the order of the planes."""
+        before = () if self._files_by_series else self._structure[: ref.series]
+        return ref.plane + sum(series.plane_count for series in before)
 
     def _planes_as_given(self, series: int) -> Iterator[PixelArray]:
         """Read a series whatever its planes are worth; what cannot be read is left out."""

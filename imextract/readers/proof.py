@@ -5,19 +5,21 @@ zeros, wholly or in part, without a word; of some formats (Yokogawa CV7000) it
 gives another plane in place of one whose file is missing. So a plane that might
 be such a one is accepted only if a healthy TIFF of its series holds the very
 same pixels, and holds them for no other plane. Nor is a plane accepted that no TIFF
-holds while the pixels of one are damaged.
+holds while the pixels of one are damaged. The TIFFs are decoded for that no further than need be.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import xxhash
 
 from imextract.checksum import is_constant
 from imextract.errors import SourceFileError
 from imextract.planes import PixelArray, PlaneRef
 from imextract.readers.tiff import check_tiff, is_tiff, tiff_planes
+from imextract.readers.tiff_structure import TiffContent
 
 __all__ = ["PlaneProof"]
 
@@ -41,6 +43,8 @@ class PlaneProof:
         Gives the files of one series.
     plane_count
         Gives the number of planes that should be in those files.
+    likely_page
+        Guesses which page of those files, counted from the first, a plane is.
     read_series
         Gives the planes of a series as Bio-Formats gives them, those that it can.
     problems
@@ -53,11 +57,13 @@ class PlaneProof:
         files: Sequence[Path] | None,
         series_files: Callable[[int], Sequence[Path]],
         plane_count: Callable[[int], int],
+        likely_page: Callable[[PlaneRef], int],
         read_series: Callable[[int], Iterable[PixelArray]],
         problems: Mapping[Path, str],
     ) -> None:
         self._series_files = series_files
         self._plane_count = plane_count
+        self._likely_page = likely_page
         self._read_series = read_series
         self._problems = problems
         self._has_tiffs = files is None or _any_tiff(files)
@@ -95,7 +101,7 @@ class PlaneProof:
             return self._doubt_other(ref, plane) if is_held else problems
         if not self._has_tiffs:
             return ""
-        if damage := self._evidence(ref.series).damage_unless_held(plane):
+        if damage := self._evidence(ref.series).damage_unless_held(plane, self._likely_page(ref)):
             return damage
         if self._is_lone_tiff:
             return ""
@@ -159,19 +165,23 @@ class _Evidence:
     def __init__(self, files: tuple[Path, ...], known: Mapping[Path, str]) -> None:
         self.files = files
         self.problems: dict[Path, str] = {}
-        self.plane_count = 0
+        self._healthy: dict[Path, TiffContent] = {}
         for file in files:
             if file not in known:
                 self._examine(file)
-        bad = {*known, *self.problems}
+        self._may_be_damaged = not all(found.is_plain for found in self._healthy.values())
         self._damages: list[str] = []
-        self._healthy = [file for file in files if file not in bad]
         self._digests: dict[tuple[int, ...], Iterator[bytes]] = {}
         self._seen: Counter[bytes] = Counter()
 
-    def holds(self, plane: PixelArray) -> bool:
-        """Whether a healthy TIFF holds the plane; decodes until it is found."""
-        wanted, digests = _digest(plane), self._digests_like(plane)
+    @property
+    def plane_count(self) -> int:
+        """How many planes healthy TIFFs hold."""
+        return sum(found.plane_count for found in self._healthy.values())
+
+    def holds(self, plane: PixelArray, likely_page: int = 0) -> bool:
+        """Whether a healthy TIFF holds the plane; decodes from a page on until it is found."""
+        wanted, digests = _digest(plane), self._digests_like(plane, likely_page)
         while wanted not in self._seen:
             digest = next(digests, None)
             if digest is None:
@@ -179,12 +189,14 @@ class _Evidence:
             self._seen[digest] += 1
         return True
 
-    def damage_unless_held(self, plane: PixelArray) -> str:
+    def damage_unless_held(self, plane: PixelArray, likely_page: int) -> str:
         """Say which pages have damaged pixels, unless a page that has none holds the plane.
 
         Of LZW or PackBits that do not decode, Bio-Formats gives the beginning, and then zeros.
         """
-        return "" if self.holds(plane) else "; ".join(self._damages[:3])
+        if not self._may_be_damaged or self.holds(plane, likely_page):
+            return ""
+        return "; ".join(self._damages[:3])
 
     def count(self, plane: PixelArray) -> int:
         """Count the pages of healthy TIFFs that hold the plane; decodes all."""
@@ -195,12 +207,23 @@ class _Evidence:
         """Count the pages with a digest, of those that were decoded."""
         return self._seen[digest]
 
-    def _digests_like(self, plane: PixelArray) -> Iterator[bytes]:
+    def _digests_like(self, plane: PixelArray, first: int = 0) -> Iterator[bytes]:
         """Give the digests of all planes of a shape; each once, whoever asks."""
         shape = plane.shape
         if shape not in self._digests:
-            self._digests[shape] = _digests(self._healthy, self._damages, shape)
+            self._digests[shape] = _digests(self._files_from(first), self._damages, shape)
         return self._digests[shape]
+
+    def _files_from(self, page: int) -> list[tuple[Path, int]]:
+        """Give the healthy TIFFs and where to begin in each, that with a page first."""
+        files = list(self._healthy)
+        for number, file in enumerate(files):
+            count = self._healthy[file].plane_count
+            if page < count:
+                others = files[number + 1 :] + files[:number]
+                return [(file, page), *((other, 0) for other in others)]
+            page -= count
+        return [(file, 0) for file in files]
 
     def _examine(self, file: Path) -> None:
         if not is_tiff(file):
@@ -208,7 +231,7 @@ class _Evidence:
                 self.problems[file] = f"{file}: missing, empty or no TIFF"
             return
         try:
-            self.plane_count += check_tiff(file)
+            self._healthy[file] = check_tiff(file)
         except SourceFileError as error:
             self.problems[file] = error.message
 
@@ -222,10 +245,12 @@ def _any_tiff(files: Sequence[Path]) -> bool:
     return by_name or any(is_tiff(file) for file in files)
 
 
-def _digests(files: Sequence[Path], damages: list[str], shape: tuple[int, ...]) -> Iterator[bytes]:
-    for file in files:
+def _digests(
+    files: Sequence[tuple[Path, int]], damages: list[str], shape: tuple[int, ...]
+) -> Iterator[bytes]:
+    for file, first in files:
         try:
-            yield from map(_digest, tiff_planes(file, damages, shape))
+            yield from map(_digest, tiff_planes(file, damages, shape, first))
         except SourceFileError:
             # What cannot be decoded proves nothing.
             continue
@@ -233,4 +258,4 @@ def _digests(files: Sequence[Path], damages: list[str], shape: tuple[int, ...]) 
 
 def _digest(plane: PixelArray) -> bytes:
     head = f"{plane.dtype.name} {plane.shape}".encode()
-    return head + xxhash.xxh3_128_digest(plane.tobytes())
+    return head + xxhash.xxh3_128_digest(np.ascontiguousarray(plane).data)

@@ -146,7 +146,10 @@ class TiffReader(Closing):
 
 
 def tiff_planes(
-    path: Path, damages: list[str] | None = None, shape: tuple[int, ...] | None = None
+    path: Path,
+    damages: list[str] | None = None,
+    shape: tuple[int, ...] | None = None,
+    first: int = 0,
 ) -> Iterator[PixelArray]:
     """Give every plane of a TIFF that can be decoded with certainty, page by page.
 
@@ -156,6 +159,8 @@ def tiff_planes(
         What is wrong with pages whose pixels are damaged is put in here.
     shape
         Only planes of this (height, width) are decoded; of a slide, others may not fit memory.
+    first
+        The page to begin with; those before it come last.
     """
     with open_source(path) as stream:
         pages = open_pages(path, stream)
@@ -164,7 +169,8 @@ def tiff_planes(
             for number in range(stack_size):
                 yield from _read_of_stack(stream, pages[0], number)
             return
-        for number, page in enumerate(pages):
+        numbered = list(enumerate(pages))
+        for number, page in numbered[first:] + numbered[:first]:
             if shape not in (None, (page.imagelength, page.imagewidth)):
                 continue
             try:

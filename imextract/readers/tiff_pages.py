@@ -22,7 +22,7 @@ def only_plane(path: Path, stream: BinaryIO) -> PixelArray:
     SourceFileError
         If it is not whole, or holds more.
     """
-    count = check_tiff_stream(path, stream)
+    count = check_tiff_stream(path, stream).plane_count
     # tifffile takes where the stream stands for the beginning of the file.
     stream.seek(0)
     pages = open_pages(path, stream)

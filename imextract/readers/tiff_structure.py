@@ -14,7 +14,14 @@ from typing import BinaryIO
 from imextract.errors import SourceFileError
 from imextract.readers.source import open_source
 
-__all__ = ["MOST_DIRECTORIES", "check_tiff", "check_tiff_stream", "is_tiff", "most_value_bytes"]
+__all__ = [
+    "MOST_DIRECTORIES",
+    "TiffContent",
+    "check_tiff",
+    "check_tiff_stream",
+    "is_tiff",
+    "most_value_bytes",
+]
 
 # More take minutes to read, by whichever reader.
 MOST_DIRECTORIES = 250_000
@@ -61,6 +68,22 @@ _IMAGEJ = re.compile(rb"ImageJ=[^\n]*\nimages=(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
+class TiffContent:
+    """What a whole TIFF declares.
+
+    Attributes
+    ----------
+    plane_count
+        Samples of RGB images count singly.
+    is_plain
+        Whether all pixels are stored as they are: what is there of them cannot fail to decode.
+    """
+
+    plane_count: int
+    is_plain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry:
     type: int
     count: int
@@ -82,13 +105,8 @@ def most_value_bytes(length: int) -> int:
     return _MOST_TIMES_SHARED * length + _SHARED_BY_ANY
 
 
-def check_tiff(path: Path) -> int:
+def check_tiff(path: Path) -> TiffContent:
     """Check that all that a TIFF declares lies inside the file.
-
-    Returns
-    -------
-    int
-        How many planes it declares; samples of RGB images count singly.
 
     Raises
     ------
@@ -99,7 +117,7 @@ def check_tiff(path: Path) -> int:
         return check_tiff_stream(path, stream)
 
 
-def check_tiff_stream(path: Path, stream: BinaryIO) -> int:
+def check_tiff_stream(path: Path, stream: BinaryIO) -> TiffContent:
     """Check a TIFF that lies inside another file, as `check_tiff`."""
     return _TiffFile(path, stream).check()
 
@@ -118,7 +136,7 @@ class _TiffFile:
             )
         self._order, self._is_big = _MAGIC[magic]
 
-    def check(self) -> int:
+    def check(self) -> TiffContent:
         directories = list(self._directories())
         if not directories:
             raise SourceFileError(f"{self._path}: a TIFF without any image; replace the file")
@@ -127,7 +145,9 @@ class _TiffFile:
         whole = [entries for entries in directories if not self._is_reduced(entries)]
         pages = whole or directories
         count = sum(self._value(entries, _SAMPLES, 1) for entries in pages)
-        return count * self._check_hidden_planes(pages[0]) if len(pages) == 1 else count
+        if len(pages) == 1:
+            count *= self._check_hidden_planes(pages[0])
+        return TiffContent(count, is_plain=all(map(self._is_plain, directories)))
 
     def _is_reduced(self, entries: dict[int, _Entry]) -> bool:
         """Whether a directory holds a thumbnail or a smaller copy of another."""

@@ -43,6 +43,6 @@ def _may_lack(paths: list[Path], declared: int) -> bool:
 
 def _plane_count(path: Path) -> int:
     try:
-        return check_tiff(path)
+        return check_tiff(path).plane_count
     except SourceFileError:
         return 0

@@ -13,6 +13,7 @@ from imextract.errors import SourceFileError
 from imextract.extractor import ImageExtractor
 from imextract.planes import PixelArray, PlaneRef
 from imextract.readers.registry import open_reader
+from imextract.readers.tiff_pages import decode_page
 from imextract.registration.register import RegistrationRequest, register_folder
 from tests.support import noise, write_tiff
 
@@ -76,3 +77,26 @@ def test_bioformats_is_not_believed_of_pixels_that_do_not_decode(
         with pytest.raises(SourceFileError, match=r"page 1 .* cannot be decoded"):
             reader.read_plane(PlaneRef(0, 1))
         np.testing.assert_array_equal(reader.read_plane(PlaneRef(0, 2)), pages[2])
+
+
+@pytest.mark.parametrize(("coding", "decoded"), [(None, []), ("lzw", [4, 5, 0])])
+def test_pages_are_decoded_again_only_where_pixels_may_be_damaged(
+    tmp_path: Path,
+    reader_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    coding: str | None,
+    decoded: list[int],
+) -> None:
+    pages = noise(6, 40, 50)
+    path = write_tiff(tmp_path / "image.tif", pages, compression=coding)
+    numbers: list[int] = []
+
+    def decode(path: Path, number: int, page: tifffile.TiffPage) -> PixelArray:
+        numbers.append(number)
+        return decode_page(path, number, page)
+
+    monkeypatch.setattr("imextract.readers.tiff.decode_page", decode)
+    with open_reader("bioformats", path, reader_settings) as reader:
+        for number in (4, 5, 4, 0):
+            np.testing.assert_array_equal(reader.read_plane(PlaneRef(0, number)), pages[number])
+    assert numbers == decoded

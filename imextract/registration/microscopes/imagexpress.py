@@ -103,7 +103,7 @@ def _is_certain(name: ImageName) -> bool:
 def _is_plane(found: FoundFiles, path: str) -> bool:
     """Tell by one image whether a file is one plane, where names alone tell of an ImageXpress."""
     try:
-        count = check_tiff(found.folder / path)
+        count = check_tiff(found.folder / path).plane_count
     except SourceFileError:
         # What is wrong with it, reading tells.
         return True

@@ -145,7 +145,7 @@ def _has_descriptor(claim: Claim) -> bool:
 def _is_of_planes(found: FoundFiles, claim: Claim) -> bool:
     """Tell by one image whether a file is one plane, where names alone tell of a ScanR."""
     try:
-        count = check_tiff(found.folder / claim.entry)
+        count = check_tiff(found.folder / claim.entry).plane_count
     except SourceFileError:
         # What is wrong with it, reading tells.
         return True

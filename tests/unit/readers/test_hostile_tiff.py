@@ -102,7 +102,7 @@ def test_directories_are_followed_so_far_and_no_further(
         monkeypatch.setattr(module, "MOST_DIRECTORIES", 100)
     path = tmp_path / "chain.tif"
     path.write_bytes(tiff([page()] * 100))
-    assert check_tiff(path) == 100
+    assert check_tiff(path).plane_count == 100
     assert read_tiff_header(path) is not None
     path.write_bytes(tiff([page()] * 101))
     assert read_tiff_header(path) is None
