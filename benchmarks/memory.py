@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import tifffile
 from sqlalchemy import update
 
@@ -16,6 +15,7 @@ from benchmarks.tables import Table
 from imextract.config import Settings
 from imextract.database.models import MicroscopeImageFileRow
 from imextract.registration.register import RegistrationRequest, register_folder
+from imextract.simulation import PlateLayout, expected_plane
 from imextract.workplace import Workplace
 from scripts import prefect_stack
 
@@ -26,7 +26,7 @@ _PATTERN = r"A01_s(?P<s>\d+)\.tif$"
 
 def tables(bench: Bench) -> Iterator[Table]:
     """Give a row for each way of reading: the process at every tenth of its jobs."""
-    jobs = 100 if bench.is_quick else 1000
+    jobs = 50 if bench.is_quick else 1000
     marks = [1, *range(jobs // 10, jobs + 1, jobs // 10)]
     table = Table(
         "Does the memory of a worker grow with its jobs? MB",
@@ -46,7 +46,8 @@ def _plate(folder: Path, files: int) -> Path:
     """Make a plate of links to one file, so that it needs no space."""
     folder.mkdir()
     first = folder / "A01_s1.tif"
-    tifffile.imwrite(first, np.add.outer(np.arange(2048), np.arange(2048)).astype(np.uint16))
+    layout = PlateLayout(height=2048, width=2048)
+    tifffile.imwrite(first, expected_plane(layout, next(layout.plane_keys())))
     for number in range(2, files + 1):
         os.link(first, folder / f"A01_s{number}.tif")
     return folder

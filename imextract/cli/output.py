@@ -47,9 +47,11 @@ def print_json(document: object) -> None:
 
 def print_json_list(rows: Iterable[object]) -> None:
     """Print a JSON list row by row, so that millions need no memory."""
+    # `json.dumps` would make an encoder for every row.
+    encode = json.JSONEncoder(default=_plain).encode
     separator = "["
     for row in rows:
-        sys.stdout.write(f"{separator}\n{json.dumps(row, default=_plain)}")
+        sys.stdout.write(f"{separator}\n{encode(row)}")
         separator = ","
     sys.stdout.write("[]\n" if separator == "[" else "\n]\n")
 

@@ -330,6 +330,8 @@ def _records() -> Select[Any]:
 def _with_sources(session: Session, rows: Sequence[RowMapping]) -> list[PlaneRecord]:
     ids = [row["id"] for row in rows]
     sources: dict[int, list[SourcePlane]] = defaultdict(list)
+    # A file may hold many planes, and making a path takes longer than all else of one.
+    files: dict[int, Path] = {}
     for start in range(0, len(ids), _CHUNK):
         query = (
             select(
@@ -351,6 +353,8 @@ def _with_sources(session: Session, rows: Sequence[RowMapping]) -> list[PlaneRec
             .order_by(SourcePlaneRow.channel_image_file_id, SourcePlaneRow.position)
         )
         for plane_id, entry_id, folder, path, series, plane, *seen in session.execute(query):
+            if entry_id not in files:
+                files[entry_id] = Path(folder, path)
             ref = PlaneRef(series, plane)
-            sources[plane_id].append(SourcePlane(entry_id, Path(folder, path), ref, *seen))
+            sources[plane_id].append(SourcePlane(entry_id, files[entry_id], ref, *seen))
     return [PlaneRecord(**row, sources=tuple(sources[row["id"]])) for row in rows]
