@@ -34,12 +34,13 @@ harmony_to_ome_zarr(
     zarr_dir=sys.argv[2], img_paths=[sys.argv[1] + "/Images"], omero_channels=[], overwrite=True
 )
 """
+# In one process: its command line would start anew for every file.
 _EACH_BY_LARGE_IMAGE = """
-import pathlib, subprocess, sys
-tool = pathlib.Path(sys.executable).with_name("large_image_converter")
+import pathlib, sys
+from large_image_converter import convert
 for path in sorted(pathlib.Path(sys.argv[1], "Images").glob("*.tiff")):
-    options = ["-c", "deflate", "-l", "1", "-t", "512", "--overwrite"]
-    subprocess.run([tool, *options, path, f"{sys.argv[2]}/{path.name}"], check=True)
+    options = dict(compression="deflate", level=1, tileSize=512, overwrite=True)
+    convert(str(path), f"{sys.argv[2]}/{path.name}", **options)
 """
 _TISSUEMAPS = prefect_stack.CHECKOUT / "benchmarks" / "tissuemaps.py"
 

@@ -18,7 +18,7 @@ from tests import postgresql
 __all__ = ["tables"]
 
 # With fewer, starting its server and the steps would take longer than they.
-_FEWEST_ON_POSTGRESQL = 100_000
+_FEWEST_ON_POSTGRESQL = 10_000
 _STEPS = ("register", "init", "jobs", "resume", "collect", "planes", "info")
 # Is done before it, and not measured.
 _BEFORE = {"resume": "fill"}
@@ -33,11 +33,12 @@ def tables(bench: Bench) -> Iterator[Table]:
         "megabytes": Table("Does memory grow with planes? MB", columns),
     }
     counts = (1_000, 10_000) if bench.is_quick else (1_000, 10_000, 100_000, 1_000_000)
+    has_postgresql = not bench.is_quick and postgresql.server_binary("postgres") is not None
     for planes in counts:
         folder = bench.folder / f"scaling-{planes}"
         _measure(found, planes, "SQLite", f"sqlite:///{folder / 'ledger.db'}", folder)
         shutil.rmtree(folder)
-        if postgresql.server_binary("postgres") is not None and planes >= _FEWEST_ON_POSTGRESQL:
+        if has_postgresql and planes >= _FEWEST_ON_POSTGRESQL:
             with postgresql.serving() as url:
                 _measure(found, planes, "PostgreSQL", url, folder)
             shutil.rmtree(folder)
