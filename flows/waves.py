@@ -4,10 +4,10 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from time import sleep
-from typing import Any, TypeAlias
+from queue import Empty, SimpleQueue
+from typing import Any
 
-from distributed import Future, KilledWorker, as_completed
+from distributed import Future, KilledWorker
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
 from flows.cluster import require_workers
@@ -18,11 +18,10 @@ __all__ = ["Harvest", "extract_wave"]
 
 logger = logging.getLogger("imextract.flow")
 
-# Of `as_completed`; distributed has few types.
-Completed: TypeAlias = Any
-
 # Workers that a cluster is thought to have at least: more may come while a wave runs.
 _FEWEST_WORKERS = 64
+# How often it is asked, while no batch ends, whether any ever will.
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -55,14 +54,13 @@ def extract_wave(
     most = 2 * max(_FEWEST_WORKERS, workers, sum(threads.values()))
     waiting = iter(batches)
     running: dict[Future[Any], tuple[RunBatch, PrefectDaskFuture[BatchResult]]] = {}
-    completed: Completed = as_completed(loop=runner.client.loop)  # type: ignore[no-untyped-call]
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
     for done in range(1, len(batches) + 1):
         for batch in islice(waiting, most - len(running)):
             future = _submit(runner, batch, harvest.jobs)
             running[future.wrapped_future] = batch, future
-            completed.add(future.wrapped_future)
-        _wait(runner, completed)
-        _harvest(*running.pop(next(completed)), harvest)
+            future.wrapped_future.add_done_callback(ended.put)  # type: ignore[no-untyped-call]
+        _harvest(*running.pop(_next(runner, ended)), harvest)
         yield done / len(batches)
 
 
@@ -70,11 +68,13 @@ def _submit(runner: DaskTaskRunner, batch: RunBatch, jobs: int) -> "PrefectDaskF
     return runner.submit(extract, {"batch": batch, "jobs": jobs})
 
 
-def _wait(runner: DaskTaskRunner, completed: Completed) -> None:
+def _next(runner: DaskTaskRunner, ended: "SimpleQueue[Future[Any]]") -> "Future[Any]":
     """Wait until a batch is done, or until it is certain that none will be."""
-    while not completed.has_ready():
-        require_workers(runner.client.cluster)
-        sleep(0.1)
+    while True:
+        try:
+            return ended.get(timeout=_LOOK_EVERY_S)
+        except Empty:
+            require_workers(runner.client.cluster)
 
 
 def _harvest(batch: RunBatch, future: "PrefectDaskFuture[BatchResult]", harvest: Harvest) -> None:
