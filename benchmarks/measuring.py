@@ -1,6 +1,7 @@
 """Programs run to be measured: seconds, CPU seconds, memory of all their processes."""
 
 import contextlib
+import ctypes
 import os
 import subprocess
 import threading
@@ -17,6 +18,11 @@ __all__ = ["CannotRunError", "Measured", "own_peak_mb", "run_measured"]
 
 class CannotRunError(Exception):
     """A program that should be measured does not work here; the message is its own last word."""
+
+
+_PR_SET_CHILD_SUBREAPER = 36
+# Longest wait for processes that end after their program.
+_LINGERING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +106,13 @@ def _last_word(output: str) -> str:
 
 @contextlib.contextmanager
 def _cpu_of_children() -> Iterator[list[float]]:
+    """Give the CPU seconds of a program, and of processes of it that end after it."""
     found = [-_children_s()]
+    others = psutil.Process().children()
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     yield found
+    # Such as that which workers were forked from.
+    psutil.wait_procs(set(psutil.Process().children()) - set(others), timeout=_LINGERING_S)
     found[0] += _children_s()
 
 

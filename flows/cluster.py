@@ -142,7 +142,8 @@ def _local(size: WorkerSize) -> dict[str, Any]:
             "host": "127.0.0.1",
             "dashboard_address": "127.0.0.1:0",
             "silence_logs": "WARNING",
-            "env": size.environment,
+            # The process that they are forked from keeps the environment of its start.
+            "env": os.environ | size.environment,
             **_site_settings("local"),
         },
     }

@@ -9,6 +9,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.api import api_for_workers
 from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
+from flows.loaded import forked_workers, keep_loaded
 from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
 from flows.reports import Summary, publish, require_all, show_progress, summarise
 from flows.retry import is_retry
@@ -62,6 +63,7 @@ def imextract(
         cluster: local, slurm, or the address of a running Dask scheduler (tcp://host:8786).
     """
     start = perf_counter()
+    keep_loaded()
     size = WorkerSize.of(workers, cores, memory, duration)
     arguments = ImextractBatchArguments(
         batch_size=batch_size,
@@ -79,6 +81,7 @@ def imextract(
         if batches:
             settings = runner_settings(cluster, size.at_most(len(batches)))
             started.enter_context(api_for_workers())
+            started.enter_context(forked_workers())
             runner = started.enter_context(DaskTaskRunner(**settings))
             connect(runner, experiment_id)
             for _ in range(MAX_WAVES):

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from distributed import LocalCluster
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
+from flows.loaded import forked_workers
 from tests.deployed import Deployed, pixels_of
 from tests.prefect_server import wait_until
 
@@ -109,7 +113,39 @@ def test_the_workers_go_while_the_flow_accounts_for_the_planes() -> None:
         workers = runner.client.cluster.workers
         assert len(workers) == 2
         let_workers_go(runner)
-        wait_until(lambda: not runner.client.scheduler_info()["workers"], "the end of the workers")
+        wait_until(
+            lambda: not runner.client.scheduler_info()["workers"] or None, "the end of the workers"
+        )
+
+
+def test_workers_are_forked_from_one_process_and_see_the_environment_of_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in ("1", "2"):
+        monkeypatch.setenv("IMEXTRACT_STORAGE_URL", f"/of/run/{number}")
+        settings = runner_settings("local", WorkerSize(2, 1, 700, "01:00:00"))
+        with forked_workers(), DaskTaskRunner(**settings) as runner:
+            client = runner.client
+            client.wait_for_workers(2)
+            parents = set(client.run(os.getppid).values())
+            seen = set(client.run(os.getenv, "IMEXTRACT_STORAGE_URL").values())
+        assert seen == {f"/of/run/{number}"}
+        assert len(parents) == 1
+        assert os.getpid() not in parents
+
+
+def test_no_process_outlives_a_run(deployed: Deployed) -> None:
+    experiment = deployed.experiment("alone", sites=2)
+    call = f"from flows.extraction import imextract; imextract({experiment}, workers=2, memory=700)"
+    with subprocess.Popen(
+        [sys.executable, "-c", call],
+        cwd=Path(__file__).parents[2],
+        env=deployed.prefect.environment,
+        start_new_session=True,
+    ) as run:
+        run.wait()
+    assert run.returncode == 0
+    wait_until(lambda: not _session(run.pid) or None, "the end of what the run had started")
 
 
 def test_a_worker_that_cannot_warm_up_works_all_the_same(
@@ -173,11 +209,21 @@ def _batch_rows(deployed: Deployed, experiment: int) -> list[dict[str, int]]:
     return rows
 
 
+def _session(leader: int) -> list[psutil.Process]:
+    """Give the processes of a session that live."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == leader:
+                found.append(process)
+    return found
+
+
 def _dask_worker(worker_pid: int) -> psutil.Process:
     """Find a worker process of the Dask cluster of a run."""
     family = psutil.Process(worker_pid).children(recursive=True)
     return next(
         process
         for process in family
-        if "spawn_main" in " ".join(process.cmdline()) and process.num_threads() > 4
+        if "forkserver" in " ".join(process.cmdline()) and process.num_threads() > 4
     )

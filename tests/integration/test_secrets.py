@@ -39,8 +39,7 @@ class Watch:
             time.sleep(0.05)
 
     def _look(self, process: psutil.Process) -> None:
-        command = " ".join(process.cmdline())
-        self.commands.add(command)
+        self.commands.add(" ".join(process.cmdline()))
         for connection in process.net_connections("inet"):
             if connection.status == psutil.CONN_LISTEN:
                 self.listening.add((process.pid, connection.laddr.ip))
@@ -119,8 +118,8 @@ def test_a_run_tells_no_secret_to_prefect_or_in_its_processes_and_listens_on_loo
 
     assert "1 failed" in said
     assert run.watch is not None
-    # Workers, of which two may be called by the very same words.
-    assert any("spawn_main" in command for command in run.watch.commands)
+    # Workers are called as the process that they are forked from.
+    assert any("flows.fork_server" in command for command in run.watch.commands)
     assert not secrets_in("\n".join([said, *told, *run.watch.commands]))
     assert b"experiment-%d-failures" % experiment in run.kept_by_prefect()
     assert not secrets_in(run.kept_by_prefect().decode(errors="replace"))
