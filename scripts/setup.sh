@@ -102,7 +102,8 @@ install_packages() {
     say "installing the locked packages into .venv"
     UV_COMPILE_BYTECODE=1 "$uv" pip install -q --python .venv/bin/python \
         --require-hashes --build-constraints build-constraints.txt -r requirements.lock &&
-        "$uv" pip install -q --python .venv/bin/python --no-deps --editable . ||
+        "$uv" pip install -q --python .venv/bin/python --no-deps --editable . &&
+        .venv/bin/python -m compileall -q flows imextract tasks ||
         die "the packages could not be installed; see the lines above, then run make setup again"
 }
 
