@@ -1,6 +1,5 @@
 """A whole conversion of a plate, by us or by a tool: what it takes, and whether it is right."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -9,21 +8,35 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Protocol
 
 from benchmarks.measuring import CannotRunError, Measured, run_measured
 from benchmarks.ours import Flows
 from benchmarks.peer_tools import Peer
-from benchmarks.plates import MEGABYTES, Plate
+from benchmarks.stamped_planes import stamped
 from imextract.channel_image_file import ChannelImageFile
-from imextract.simulation import read_stamp
 
-__all__ = ["Conversion", "convert_by_peer", "convert_by_us"]
+__all__ = ["Conversion", "Plate", "convert_by_peer", "convert_by_us"]
 
 _STAMPED_PLANES = Path(__file__).with_name("stamped_planes.py")
 _IMAGES_COMPARED = 24
 _LONGEST_S = 1800.0
+
+
+class Plate(Protocol):
+    """What is converted."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def planes(self) -> int: ...
+    @property
+    def pixel_mb(self) -> float: ...
+    @property
+    def register_options(self) -> Sequence[str]: ...
+    def is_right(self, stamp: Sequence[int], checksum: str, /) -> bool:
+        """Whether a plane that begins so has the pixels of the source, by their SHA-256."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,7 @@ class Conversion:
     """
 
     planes: int
+    pixel_mb: float
     wall_s: float
     cpu_s: float
     peak_mb: float
@@ -50,21 +64,21 @@ class Conversion:
     @property
     def mb_s(self) -> float:
         """MB of pixels per second of the whole program."""
-        return self.planes * MEGABYTES / self.wall_s
+        return self.pixel_mb / self.wall_s
 
 
 def convert_by_us(
     flows: Flows, plate: Plate, workers: int, *, by_bioformats: bool = False
 ) -> Conversion:
     """Register a plate by the command line and extract it by the flow; compare every plane."""
-    experiment_id, registering = flows.register_by_command(plate.folder)
+    experiment_id, registering = flows.register_by_command(plate.folder, plate.register_options)
     if by_bioformats:
         flows.read_by_bioformats()
     run = flows.run(experiment_id, workers=workers).whole
     written_mb = _size_mb(Path(flows.settings.storage_url))
     images = ChannelImageFile.find(experiment_id, flows.settings)
     with ThreadPoolExecutor() as pool:
-        identical = list(pool.map(lambda image: _is_as_simulated(plate, image), images))
+        identical = list(pool.map(lambda image: _is_right(plate, image), images))
     flows.forget(experiment_id)
     return _conversion(plate, [registering, run], written_mb, len(identical), sum(identical))
 
@@ -82,10 +96,10 @@ def convert_by_peer(peer: Peer, programs: Path, plate: Plate, folder: Path) -> C
         environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
         run = run_measured(command, folder=folder, environment=environment, timeout_s=_LONGEST_S)
         written_mb = _size_mb(folder)
-        if written_mb < MEGABYTES:
+        if written_mb < 1:
             raise CannotRunError("it ends well, but has written nothing")
         found = _stamped(programs, folder)
-        identical = sum(_is_right(plate, stamp, checksum) for stamp, checksum in found)
+        identical = sum(plate.is_right(*one) for one in found)
         return _conversion(plate, [run], written_mb, len(found), identical)
     finally:
         shutil.rmtree(folder)
@@ -95,7 +109,8 @@ def _conversion(
     plate: Plate, runs: Sequence[Measured], written_mb: float, compared: int, identical: int
 ) -> Conversion:
     return Conversion(
-        plate.layout.plane_count,
+        plate.planes,
+        plate.pixel_mb,
         sum(run.wall_s for run in runs),
         sum(run.cpu_s for run in runs),
         max(run.peak_mb for run in runs),
@@ -105,15 +120,9 @@ def _conversion(
     )
 
 
-def _is_as_simulated(plate: Plate, image: ChannelImageFile) -> bool:
-    pixels = image.get()
-    key = read_stamp(pixels)
-    return key is not None and np.array_equal(pixels, plate.pixels(key))
-
-
-def _is_right(plate: Plate, stamp: list[int], checksum: str) -> bool:
-    key = read_stamp(np.array([stamp]))
-    return key is not None and checksum == hashlib.sha256(plate.pixels(key).data).hexdigest()
+def _is_right(plate: Plate, image: ChannelImageFile) -> bool:
+    (found,) = stamped(image.get())
+    return plate.is_right(*found)
 
 
 def _stamped(programs: Path, folder: Path) -> list[tuple[list[int], str]]:

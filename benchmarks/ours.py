@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +67,11 @@ class Flows:
             raise RuntimeError(f"{folder}: not registered")
         return experiment_id
 
-    def register_by_command(self, folder: Path) -> tuple[int, Measured]:
+    def register_by_command(self, folder: Path, options: Sequence[str]) -> tuple[int, Measured]:
         """Register a folder as a user does; give its experiment, and what it took."""
         command = [sys.executable, "-m", "imextract.cli.main", "register", str(folder), "--json"]
         run = run_measured(
-            [*command, "--name", folder.name],
+            [*command, "--name", folder.name, *options],
             folder=prefect_stack.CHECKOUT,
             environment=self._environment,
         )

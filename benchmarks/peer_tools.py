@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.measuring import CannotRunError
 from scripts import prefect_stack
 
-__all__ = ["PEERS", "TISSUEMAPS", "Peer", "bfconvert", "installed"]
+__all__ = ["PEERS", "Peer", "installed", "tissuemaps"]
 
 _FRACTAL = """
 import sys
@@ -64,9 +64,7 @@ class Peer:
     is_slow: bool = False
 
 
-def bfconvert(compression: str, *, is_slow: bool = False) -> Peer:
-    """Give Bio-Formats' converter, of the jar that we use."""
-
+def _bfconvert(compression: str, *, is_slow: bool = False) -> Peer:
     def command(_: Path, plate: Path, target: Path) -> Sequence[str | Path]:
         options = ["-no-upgrade", "-overwrite", "-tilex", "512", "-tiley", "512"]
         return ["java", "-cp", _bioformats_jar(), "loci.formats.tools.ImageConverter", *options,
@@ -76,23 +74,19 @@ def bfconvert(compression: str, *, is_slow: bool = False) -> Peer:
     return Peer(f"bfconvert {compression}", (), command, is_slow)
 
 
-def _tissuemaps(reader: str, packages: tuple[str, ...], folder: str = "Images") -> Peer:
+def tissuemaps(reader: str, folder: str = "Images") -> Peer:
+    """Give TissueMAPS' way, reading by OpenCV or python-bioformats a folder of the plate."""
+    packages = {"opencv": ("opencv-python-headless", "h5py"), "bioformats": ()}[reader]
+
     def command(programs: Path, plate: Path, target: Path) -> Sequence[str | Path]:
         return [programs / "python", _TISSUEMAPS, reader, plate / folder, target, "2"]
 
     return Peer(f"TissueMAPS' way, {reader}", packages, command)
 
 
-# By how it reads.
-TISSUEMAPS = {
-    "OpenCV": _tissuemaps("opencv", ("opencv-python-headless", "h5py")),
-    "python-bioformats": _tissuemaps("bioformats", ()),
-    "one file": _tissuemaps("bioformats", (), folder=""),
-}
-
 # As their users run them, without pyramids where that can be chosen.
 PEERS = (
-    bfconvert("LZW"),
+    _bfconvert("LZW"),
     Peer(
         "EuBI-Bridge lite",
         ("eubi-bridge-lite==0.3.2",),
@@ -128,7 +122,7 @@ PEERS = (
         ("fractal-uzh-converters==0.7.1",),
         lambda programs, plate, target: [programs / "python", "-c", _FRACTAL, plate, target],
     ),
-    bfconvert("zlib", is_slow=True),
+    _bfconvert("zlib", is_slow=True),
 )  # fmt: skip
 
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.bench import Bench
-from benchmarks.conversions import Conversion, convert_by_peer, convert_by_us
+from benchmarks.conversions import Conversion, Plate, convert_by_peer, convert_by_us
 from benchmarks.measuring import CannotRunError
 from benchmarks.ours import Flows, serving_flows
-from benchmarks.peer_tools import PEERS, TISSUEMAPS, Peer, installed
-from benchmarks.plates import MEGABYTES, Plate, multi_series_file, operetta_plate
+from benchmarks.peer_tools import PEERS, Peer, installed, tissuemaps
+from benchmarks.plates import multi_series_file, operetta_plate
+from benchmarks.real_planes import real_plate
 from benchmarks.tables import Table
 
 __all__ = ["tables"]
@@ -25,6 +26,8 @@ _NOTE = (
     "Prefect server that is up. Steady: what the planes more than the first 32 cost, which leaves "
     "starting out. Identical: of the planes looked at, those stored with the pixels of the source."
 )
+# Of every microscope: small plate, large plate.
+_REAL_MB = (20, 200)
 Convert = Callable[[Plate], Conversion]
 
 
@@ -53,7 +56,7 @@ class Runs:
 
     @property
     def _more_mb(self) -> float:
-        return (self.large.planes - self.small.planes) * MEGABYTES
+        return self.large.pixel_mb - self.small.pixel_mb
 
 
 def tables(bench: Bench) -> Iterator[Table]:
@@ -62,6 +65,8 @@ def tables(bench: Bench) -> Iterator[Table]:
         yield _of_single_tiffs(bench, flows)
         if not bench.is_quick:
             yield _of_one_file(bench, flows)
+            if bench.data.is_dir():
+                yield _of_real_planes(bench, flows)
 
 
 def _of_single_tiffs(bench: Bench, flows: Flows) -> Table:
@@ -71,8 +76,8 @@ def _of_single_tiffs(bench: Bench, flows: Flows) -> Table:
     convert_by_us(flows, small, bench.workers)
     ours = _runs(lambda plate: convert_by_us(flows, plate, bench.workers), small, large)
     _add(table, "imextract", ours, ours)
-    tissuemaps = TISSUEMAPS["python-bioformats"], TISSUEMAPS["OpenCV"]
-    for peer in tissuemaps[:1] if bench.is_quick else (*tissuemaps, *PEERS):
+    others = () if bench.is_quick else (tissuemaps("opencv"), *PEERS)
+    for peer in (tissuemaps("bioformats"), *others):
         _add_peer(bench, table, peer, ours, small, middle if peer.is_slow else large)
     return table
 
@@ -87,7 +92,21 @@ def _of_one_file(bench: Bench, flows: Flows) -> Table:
 
         ours = _runs(convert, small, large)
         _add(table, f"imextract, {name}", ours, ours)
-    _add_peer(bench, table, TISSUEMAPS["one file"], ours, small, large)
+    _add_peer(bench, table, tissuemaps("bioformats", folder=""), ours, small, large)
+    return table
+
+
+def _of_real_planes(bench: Bench, flows: Flows) -> Table:
+    table = Table("And for planes of real microscopes?", _COLUMNS)
+    table.note = (
+        "Single-plane TIFFs of several microscopes, as they are compressed, each copied until "
+        "its pixels are as many; otherwise as above."
+    )
+    small, large = (real_plate(bench, megabytes) for megabytes in _REAL_MB)
+    ours = _runs(lambda plate: convert_by_us(flows, plate, bench.workers), small, large)
+    _add(table, "imextract", ours, ours)
+    for reader in ("bioformats", "opencv"):
+        _add_peer(bench, table, tissuemaps(reader, folder=""), ours, small, large)
     return table
 
 

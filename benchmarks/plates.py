@@ -1,6 +1,7 @@
 """The planes that everybody is measured on."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from benchmarks.bench import Bench
-from imextract.simulation import PlaneKey, PlateLayout, expected_plane, simulate
+from imextract.simulation import PlaneKey, PlateLayout, expected_plane, read_stamp, simulate
 
 __all__ = ["MEGABYTES", "Plate", "multi_series_file", "operetta_plate"]
 
@@ -25,6 +26,26 @@ class Plate:
 
     folder: Path
     layout: PlateLayout
+
+    @property
+    def planes(self) -> int:
+        """How many there are."""
+        return self.layout.plane_count
+
+    @property
+    def pixel_mb(self) -> float:
+        """MB of raw pixels."""
+        return self.planes * MEGABYTES
+
+    @property
+    def register_options(self) -> Sequence[str]:
+        """What registering must be told."""
+        return ()
+
+    def is_right(self, stamp: Sequence[int], checksum: str) -> bool:
+        """Whether the plane of a stamp has pixels of such a SHA-256."""
+        key = read_stamp(np.array([stamp]))
+        return key is not None and checksum == hashlib.sha256(self.pixels(key).data).hexdigest()
 
     def pixels(self, key: PlaneKey) -> NDArray[np.uint16]:
         """Give the pixels of a plane, as they were made."""

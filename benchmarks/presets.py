@@ -17,7 +17,7 @@ from imextract.planes import PixelArray
 from imextract.simulation import PlateLayout, expected_plane
 from imextract.stored_pixels import decode_plane
 
-__all__ = ["tables"]
+__all__ = ["SETS", "tables"]
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _REAL = {
     "20x": f"CellProfiler+examples/ExampleIlluminationCorrection/images/{_CHERRY}",
 }
 # One file of each set, of which every page that has a size worth dividing is taken.
-_SETS = {
+SETS = {
     **_REAL,
     "BBBC022, IXM": "haesleinhuepf+BioImageAnalysisNotebooks/BBBC022/IXMtest_A02_s9.tif",
     "ImageXpress": "fmi-faim+faim-ipa/9987_Plate_3434/TimePoint_1/ZStep_1/9987_B02_s1_w1.TIF",
@@ -105,7 +105,7 @@ def _stored_bytes(pixels: PixelArray, preset: str, chunk: int | None = None) -> 
 
 
 def _sets(data: Path) -> Iterator[tuple[str, list[PixelArray]]]:
-    for name, path in _SETS.items():
+    for name, path in SETS.items():
         if (data / path).exists():
             with tifffile.TiffFile(data / path) as file:
                 planes = [np.asarray(page.asarray()) for page in file.pages]

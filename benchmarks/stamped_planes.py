@@ -1,9 +1,10 @@
-"""What planes are in what a tool wrote: ``python stamped_planes.py FOLDER MOST_PLANES``.
+"""What planes are in what a tool wrote: ``python stamped_planes.py FOLDER MOST_IMAGES``.
 
 Run in the tool's own environment if that is what can read its files; so it needs little.
 The planes of our simulated plates begin with a stamp, so that they are found
-wherever a tool has put them, beside others in a mosaic too. Prints a JSON list:
-stamp, and SHA-256 of the pixels as little-endian 16 bits.
+wherever a tool has put them, beside others in a mosaic too; an image without a stamp
+is one plane. Prints a JSON list: stamp, and SHA-256 of the pixels as little-endian
+16 bits.
 """
 
 import hashlib
@@ -65,9 +66,9 @@ def _zarr(metadata: Path) -> Iterator[Image]:
 def stamped(pixels: Pixels) -> Iterator[tuple[list[int], str]]:
     """Give stamp and checksum of the planes of an image."""
     pixels = np.squeeze(pixels)
-    first, second = pixels[:, :-1] == MAGIC[0], pixels[:, 1:] == MAGIC[1]
-    for y, x in np.argwhere(first & second):
-        plane = pixels[y : y + SIZE, x : x + SIZE]
+    places = np.argwhere((pixels[:, :-1] == MAGIC[0]) & (pixels[:, 1:] == MAGIC[1]))
+    planes = [pixels[y : y + SIZE, x : x + SIZE] for y, x in places] or [pixels]
+    for plane in planes:
         content = np.ascontiguousarray(plane, "<u2").tobytes()
         yield plane[0, :STAMP].tolist(), hashlib.sha256(content).hexdigest()
 
