@@ -73,7 +73,7 @@ def _by_format(bench: Bench) -> Table:
     )  # fmt: skip
     folder = bench.folder / "readers"
     folder.mkdir()
-    measured = _Measurement(folder, 0.3 if bench.is_quick else 1.0)
+    measured = _Measurement(folder, 0.3)
     for kind, path in make_kinds(folder).items():
         reader = choose_reader(inspect_file(path, measured.settings), measured.settings)
         _add(table, f"{kind}, made", reader, measured.compare(reader, path))

@@ -1,4 +1,4 @@
-"""Files and folders that are on the disk when the call returns."""
+"""Files and folders that are on the disk when the call returns, and what is there of them."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-__all__ = ["flush", "write_flushed"]
+__all__ = ["flush", "read_from_disk", "write_flushed"]
 
 Bytes: TypeAlias = bytes | memoryview
 
@@ -59,6 +59,40 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def read_from_disk(path: Path) -> memoryview:
+    """Read a file as it is on the disk, whatever the system holds of it in memory.
+
+    Directly, where that can be done: nothing is taken from, or put into, the system's memory,
+    whose pages would take more processor time than most presets' decompression.
+
+    Raises
+    ------
+    OSError
+        If it is not there, or cannot be read.
+    """
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        blocks = _blocks(size)
+        try:
+            fcntl(file, F_SETFL, fcntl(file, F_GETFL) | _DIRECT)
+            return blocks[: _read(file, blocks, size)]
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+        # This file system cannot; that it forgets what it holds is as much as can be asked for.
+        fcntl(file, F_SETFL, fcntl(file, F_GETFL) & ~_DIRECT)
+        file.seek(0)
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return blocks[: _read(file, blocks, size)]
+
+
+def _read(file: BinaryIO, blocks: memoryview, size: int) -> int:
+    count = 0
+    while count < size and (more := file.readinto(blocks[count:])):  # type: ignore[attr-defined]  # unbuffered
+        count += more
+    return count
+
+
 def _write_directly(file: BinaryIO, content: Bytes) -> bool:
     """Write past the system's memory; False, and nothing written, where that cannot be done."""
     if not _DIRECT or len(content) < _LEAST_DIRECT:
@@ -87,11 +121,16 @@ def _write(file: BinaryIO, content: Bytes) -> None:
 
 def _in_blocks(content: Bytes) -> memoryview:
     """Copy bytes to where blocks begin, filled up to whole blocks."""
-    size = -(-len(content) // _BLOCK) * _BLOCK
+    blocks = _blocks(len(content))
+    blocks[: len(content)] = memoryview(content)
+    # Nothing of what else was in memory is to reach the disk.
+    blocks[len(content) :] = bytes(len(blocks) - len(content))
+    return blocks
+
+
+def _blocks(least: int) -> memoryview:
+    """Give memory of whole blocks, from where one begins on."""
+    size = -(-least // _BLOCK) * _BLOCK
     space = np.empty(size + _BLOCK, np.uint8)
     start = -space.ctypes.data % _BLOCK
-    blocks = space[start : start + size]
-    blocks[: len(content)] = np.frombuffer(content, np.uint8)
-    # Nothing of what else was in memory is to reach the disk.
-    blocks[len(content) :] = 0
-    return blocks.data
+    return space[start : start + size].data

@@ -25,7 +25,7 @@ import numpy as np
 from h5py import h5a, h5d, h5f, h5fd, h5l, h5p, h5s, h5t, h5z
 
 from imextract.chunk_index import ChunkIndex, chunk_checksum, chunk_table
-from imextract.chunks import ChunkLayout, Offset, choose_pipeline, encode_chunks
+from imextract.chunks import Bytes, ChunkLayout, Offset, choose_pipeline, encode_chunks
 from imextract.compression import PRESETS, CompressionName, Pipeline
 from imextract.errors import DamagedPlaneError, StorageError
 from imextract.planes import PIXEL_TYPES, PixelArray
@@ -90,7 +90,7 @@ def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]
             file.close()
 
 
-def require_agreement(content: bytes, index: ChunkIndex) -> None:
+def require_agreement(content: Bytes, index: ChunkIndex) -> None:
     """Make sure that HDF5 finds the pixels of a plane's file where its index does.
 
     Raises
@@ -216,7 +216,7 @@ def _read_attribute(attribute: h5a.AttrID) -> str | int | float:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
-def _open_bytes(content: bytes) -> h5f.FileID:
+def _open_bytes(content: Bytes) -> h5f.FileID:
     """Open the bytes of a file, without a copy of them."""
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fileobj_driver(h5fd.fileobj_driver, io.BytesIO(content))

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
+from threading import Lock
 from typing import TypeVar
 
 from imextract.closing import Closing
@@ -23,7 +24,8 @@ T = TypeVar("T")
 
 # Planes that are read from the ledger and proven together.
 _GROUP = 16
-# Planes of one request, and those for which a process of its own is worth its start.
+# Planes of one request, and those for which a process of its own is worth its start. Measured
+# (python -m benchmarks --only reading): fewer are proven sooner by threads of this one.
 _PIECE = 16
 _WORTH_A_PROCESS = 200
 
@@ -39,7 +41,7 @@ class PlanesToProve:
 
 
 class Prover(Closing):
-    """Proves planes in as many processes as there are cores, or in this one if they are few.
+    """Proves planes in as many processes as there are cores, or threads if they are few.
 
     Parameters
     ----------
@@ -49,10 +51,12 @@ class Prover(Closing):
 
     def __init__(self, place: Workplace, plane_count: int) -> None:
         self._place = place
-        self._workers = min(_cores(), plane_count // _WORTH_A_PROCESS)
+        cores = _cores()
+        self._workers = cores if plane_count >= cores * _WORTH_A_PROCESS else 0
         self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
-        self._threads = ThreadPoolExecutor(max(1, self._workers))
+        self._threads = ThreadPoolExecutor(cores)
         self._proof: Proof | None = None
+        self._proof_lock = Lock()
         self._limit = TimeLimit(place.settings.read_timeout_s)
         for _ in range(max(1, self._workers)):
             # Started by whom it is needed.
@@ -80,7 +84,7 @@ class Prover(Closing):
                 for at in range(0, len(planes.ids), _PIECE)
             ]
             waiting.append((name, jobs))
-            while len(waiting) > 2 * self._workers:
+            while len(waiting) > 2 * _cores():
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())
@@ -97,13 +101,23 @@ class Prover(Closing):
             }
 
     def _here(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
+        if kind == "stored":
+            return self._patiently(Proof(self._place), plane_ids, kind)
+        # One at a time: originals stay open for the next.
+        with self._proof_lock:
+            # Of one that is left behind nothing is used any more.
+            proof, self._proof = self._proof or Proof(self._place), None
+            found = self._patiently(proof, plane_ids, kind)
+            self._proof = proof
+            return found
+
+    def _patiently(
+        self, proof: Proof, plane_ids: Sequence[int], kind: ProofKind
+    ) -> Mapping[int, str]:
         found: dict[int, str] = {}
         patience = Patience(self._limit.of(1) / 2)
         patience.wait_for(f"proof of planes {plane_ids[0]} to {plane_ids[-1]}")
-        # Of one that is left behind nothing is used any more.
-        proof, self._proof = self._proof or Proof(self._place), None
         patience.run(lambda: found.update(proof.errors(plane_ids, kind)))
-        self._proof = proof
         return found
 
     def _prove_one(self, plane_id: int, kind: ProofKind) -> Mapping[int, str]:

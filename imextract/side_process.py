@@ -2,7 +2,7 @@
 
 It is asked one thing at a time, works on ledger and storage by itself, and
 ends with its parent. Dask's workers may not have children of multiprocessing,
-and threads cannot share the work: HDF5 lets one in at a time.
+and threads cannot share all of the work: Python lets one in at a time.
 """
 
 import logging

@@ -14,12 +14,16 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from imextract.durable import flush, write_flushed
+from imextract.durable import flush, read_from_disk, write_flushed
 from imextract.errors import ConfigError, DamagedPlaneError, StorageError
 
 __all__ = ["FolderStore", "open_store"]
+
+T = TypeVar("T")
+Bytes: TypeAlias = bytes | memoryview
 
 # Files being written lie here until they are renamed to their final place.
 _INCOMING = ".incoming"
@@ -148,7 +152,7 @@ class FolderStore:
         except OSError as error:
             raise self._failure(path, "cannot be flushed", error) from error
 
-    def get(self, location: str, *, from_disk: bool = False) -> bytes:
+    def get(self, location: str, *, from_disk: bool = False) -> Bytes:
         """Read a whole file.
 
         Parameters
@@ -163,14 +167,15 @@ class FolderStore:
         StorageError
             If it cannot be read.
         """
-        content = self.find(location, from_disk=from_disk)
+        read: Callable[[Path], Bytes] = read_from_disk if from_disk else Path.read_bytes
+        content = self._read(location, read)
         if content is None:
             raise DamagedPlaneError(
                 f"{self.path(location)}: the stored plane is missing; run the extraction again"
             )
         return content
 
-    def find(self, location: str, *, from_disk: bool = False) -> bytes | None:
+    def find(self, location: str) -> bytes | None:
         """Read a whole file, as `get`; None if there is none.
 
         Raises
@@ -178,16 +183,7 @@ class FolderStore:
         StorageError
             If it cannot be read.
         """
-        path = self.path(location)
-        try:
-            with path.open("rb", buffering=0) as file:
-                if from_disk:
-                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-                return file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._failure(path, "cannot be read", error) from error
+        return self._read(location, Path.read_bytes)
 
     def remove(self, location: str, content: bytes) -> None:
         """Delete a file, if it still holds just this.
@@ -290,6 +286,15 @@ class FolderStore:
             with contextlib.suppress(OSError):
                 path.unlink()
             raise
+
+    def _read(self, location: str, read: Callable[[Path], T]) -> T | None:
+        path = self.path(location)
+        try:
+            return read(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failure(path, "cannot be read", error) from error
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder whose entry, and those of the folders above it, are on the disk."""

@@ -16,7 +16,7 @@ __all__ = ["decode_plane", "read_region"]
 _WHOLE = slice(None)
 
 
-def decode_plane(content: bytes, name: str, *, is_proven: bool = False) -> PixelArray:
+def decode_plane(content: Bytes, name: str, *, is_proven: bool = False) -> PixelArray:
     """Read the pixels from the bytes of a plane's file.
 
     Parameters

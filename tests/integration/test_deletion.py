@@ -18,6 +18,7 @@ from imextract.database.models import SourcePlaneRow
 from imextract.database.planes import PlaneRecord, plan_again
 from imextract.database.registration import write_manifest
 from imextract.database.session import Database
+from imextract.durable import read_from_disk
 from imextract.errors import ConfigError
 from imextract.planes import PixelArray, PlaneRef
 from imextract.registration.manifest import (
@@ -86,15 +87,15 @@ def test_what_is_proven_is_on_the_disk(
 ) -> None:
     # Patched: only a disk that lost what memory still holds would show the difference.
     experiment.extract()
-    forgotten = []
+    read = []
 
-    def record(descriptor: int, *advice: int) -> None:
-        assert advice == (0, 0, os.POSIX_FADV_DONTNEED)
-        forgotten.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+    def record(path: Path) -> memoryview:
+        read.append(path)
+        return read_from_disk(path)
 
-    monkeypatch.setattr(os, "posix_fadvise", record)
+    monkeypatch.setattr("imextract.store.read_from_disk", record)
     assert collect(experiment).deleted_files == 12
-    assert sorted(forgotten) == experiment.stored_files()
+    assert sorted(read) == experiment.stored_files()
 
 
 def test_one_failed_plane_keeps_the_whole_acquisition(experiment: SmallExperiment) -> None:
@@ -208,7 +209,7 @@ def test_planes_that_are_forgotten_while_they_are_proven_hold_their_original(
     result = collect(experiment)
     assert result.deleted_files == 0
     assert len(experiment.originals()) == 12
-    assert "changed while they were proven" in result.notes[0]
+    assert any("changed while they were proven" in note for note in result.notes)
 
 
 def test_files_that_others_register_while_they_are_proven_are_kept(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imextract.durable import write_flushed
+from imextract.durable import read_from_disk, write_flushed
 
 MIB = 2**20
 
@@ -43,9 +43,22 @@ def test_a_large_file_takes_no_room_in_memory(tmp_path: Path) -> None:
     assert not is_in_memory(tmp_path / "large.h5")
 
 
-def test_where_nothing_goes_directly_it_goes_by_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, MIB, 3 * MIB + 4097])
+def test_a_file_of_any_size_is_read_whole_from_the_disk(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    (tmp_path / "plane.h5").write_bytes(content)
+    assert read_from_disk(tmp_path / "plane.h5") == content
+
+
+def test_what_is_read_from_the_disk_takes_no_room_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "plane.h5"
+    write_flushed(path, bytes(2 * MIB))
+    assert len(read_from_disk(path)) == 2 * MIB
+    assert not is_in_memory(path)
+
+
+@pytest.fixture
+def nothing_goes_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     # Patched: no file system that refuses can be mounted without being root.
     real, direct = fcntl.fcntl, os.O_DIRECT
 
@@ -55,6 +68,11 @@ def test_where_nothing_goes_directly_it_goes_by_memory(
         return int(real(descriptor, command, flags))
 
     monkeypatch.setattr("imextract.durable.fcntl", refuse)
+
+
+@pytest.mark.usefixtures("nothing_goes_directly")
+def test_where_nothing_goes_directly_it_goes_by_memory(tmp_path: Path) -> None:
     content = os.urandom(2 * MIB + 1)
     write_flushed(tmp_path / "plane.h5", content)
     assert (tmp_path / "plane.h5").read_bytes() == content
+    assert read_from_disk(tmp_path / "plane.h5") == content
