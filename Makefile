@@ -22,7 +22,7 @@ test: setup ## style, types and tests
 server: setup ## a Prefect server with our deployments and a worker; Ctrl-C stops them
 	@scripts/server.sh
 
-bench: setup ## measure all, against other tools too: benchmarks/results.md (hours)
+bench: setup ## measure all, against other tools too: benchmarks/results.md (an hour)
 	@.venv/bin/python -m benchmarks
 
 bench-quick: setup ## measure ours with few planes, in three minutes

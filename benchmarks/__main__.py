@@ -3,6 +3,7 @@
 import argparse
 import datetime as dt
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,12 +58,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="imextract-bench-", dir=options.folder) as folder:
         bench = Bench(Path(folder), options.quick, options.data)
         for name in options.only or QUESTIONS:
+            start = time.monotonic()
             try:
                 lines.extend(table.markdown() for table in QUESTIONS[name](bench))
             except Exception as error:  # noqa: BLE001  a fence: the other answers are kept
                 traceback.print_exc()
                 lines.append(f"## {name}\n\nNot measured: {type(error).__name__}: {error}\n")
                 failed += 1
+            print(f"{name}: answered in {time.monotonic() - start:.0f} s", flush=True)
             _write(lines, options)
     return 1 if failed else 0
 

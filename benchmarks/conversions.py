@@ -68,13 +68,19 @@ class Conversion:
 
 
 def convert_by_us(
-    flows: Flows, plate: Plate, workers: int, *, by_bioformats: bool = False
+    flows: Flows, plate: Plate, *, by_bioformats: bool = False, **parameters: object
 ) -> Conversion:
-    """Register a plate by the command line and extract it by the flow; compare every plane."""
+    """Register a plate by the command line and extract it by the flow; compare every plane.
+
+    Parameters
+    ----------
+    parameters
+        Those of the flow.
+    """
     experiment_id, registering = flows.register_by_command(plate.folder, plate.register_options)
     if by_bioformats:
         flows.read_by_bioformats()
-    run = flows.run(experiment_id, workers=workers).whole
+    run = flows.run(experiment_id, **parameters).whole
     written_mb = _size_mb(Path(flows.settings.storage_url))
     images = ChannelImageFile.find(experiment_id, flows.settings)
     with ThreadPoolExecutor() as pool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.bench import Bench
 from benchmarks.conversions import Conversion, Plate, convert_by_peer, convert_by_us
@@ -73,9 +74,10 @@ def _of_single_tiffs(bench: Bench, flows: Flows) -> Table:
     table = Table("How fast is the whole job, against what people use?", _COLUMNS, note=_NOTE)
     small, middle, large = (operetta_plate(bench, wells) for wells in (1, *bench.wells_of_jobs))
     # The first run of a server takes longer than those of its days to come.
-    convert_by_us(flows, small, bench.workers)
-    ours = _runs(lambda plate: convert_by_us(flows, plate, bench.workers), small, large)
-    _add(table, "imextract", ours, ours)
+    convert_by_us(flows, small, workers=bench.workers)
+    ours = _add_ours(bench, flows, table, "zstd", small, large)
+    if not bench.is_quick:
+        _add_ours(bench, flows, table, "lz4", small, large, ours)
     others = () if bench.is_quick else (tissuemaps("opencv"), *PEERS)
     for peer in (tissuemaps("bioformats"), *others):
         _add_peer(bench, table, peer, ours, small, middle if peer.is_slow else large)
@@ -85,13 +87,11 @@ def _of_single_tiffs(bench: Bench, flows: Flows) -> Table:
 def _of_one_file(bench: Bench, flows: Flows) -> Table:
     table = Table("And from one OME-TIFF of many series?", _COLUMNS, note=_NOTE)
     small, large = (multi_series_file(bench, wells) for wells in (1, bench.wells))
-    for name, by_bioformats in (("by Bio-Formats", True), ("by its own reader", False)):
-
-        def convert(plate: Plate, by_bioformats: bool = by_bioformats) -> Conversion:
-            return convert_by_us(flows, plate, bench.workers, by_bioformats=by_bioformats)
-
-        ours = _runs(convert, small, large)
-        _add(table, f"imextract, {name}", ours, ours)
+    own = _runs(partial(convert_by_us, flows, workers=bench.workers), small, large)
+    by_java = partial(convert_by_us, flows, workers=bench.workers, by_bioformats=True)
+    ours = _runs(by_java, small, large)
+    _add(table, "imextract, by Bio-Formats", ours, ours)
+    _add(table, "imextract, by its own reader", own, ours)
     _add_peer(bench, table, tissuemaps("bioformats", folder=""), ours, small, large)
     return table
 
@@ -103,11 +103,25 @@ def _of_real_planes(bench: Bench, flows: Flows) -> Table:
         "its pixels are as many; otherwise as above."
     )
     small, large = (real_plate(bench, megabytes) for megabytes in _REAL_MB)
-    ours = _runs(lambda plate: convert_by_us(flows, plate, bench.workers), small, large)
-    _add(table, "imextract", ours, ours)
+    ours = _add_ours(bench, flows, table, "zstd", small, large)
     for reader in ("bioformats", "opencv"):
         _add_peer(bench, table, tissuemaps(reader, folder=""), ours, small, large)
     return table
+
+
+def _add_ours(
+    bench: Bench,
+    flows: Flows,
+    table: Table,
+    preset: str,
+    small: Plate,
+    large: Plate,
+    ours: Runs | None = None,
+) -> Runs:
+    convert = partial(convert_by_us, flows, workers=bench.workers, compression=preset)
+    runs = _runs(convert, small, large)
+    _add(table, f"imextract, {preset}", runs, ours or runs)
+    return runs
 
 
 def _add_peer(

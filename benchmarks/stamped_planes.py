@@ -29,13 +29,14 @@ Image = Callable[[], Pixels]
 
 
 def images(folder: Path) -> Iterator[Image]:
-    """Give the images at full resolution of every file or Zarr array below a folder."""
+    """Give the images of every file, and of every Zarr array of full resolution, below a folder."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".tif", ".tiff"):
             yield partial(_tiff, path)
         elif path.suffix == ".h5":
             yield partial(_hdf5, path)
-        elif path.name in (".zarray", "zarr.json"):
+        # The levels of a pyramid are named by their number.
+        elif path.name in (".zarray", "zarr.json") and path.parent.name == "0":
             yield from _zarr(path)
 
 
