@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
-from threading import Lock
 from typing import TypeVar
 
 from imextract.closing import Closing
@@ -56,7 +55,8 @@ class Prover(Closing):
         self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
         self._threads = ThreadPoolExecutor(cores)
         self._proof: Proof | None = None
-        self._proof_lock = Lock()
+        # Of the originals here: one open after the other.
+        self._one_thread = ThreadPoolExecutor(1)
         self._limit = TimeLimit(place.settings.read_timeout_s)
         for _ in range(max(1, self._workers)):
             # Started by whom it is needed.
@@ -79,7 +79,9 @@ class Prover(Closing):
         waiting: deque[tuple[T, list[Future[Mapping[int, str]]]]] = deque()
         for name, group in wanted:
             jobs = [
-                self._threads.submit(self._prove, planes.ids[at : at + _PIECE], planes.kind)
+                self._threads_for(planes.kind).submit(
+                    self._prove, planes.ids[at : at + _PIECE], planes.kind
+                )
                 for planes in group
                 for at in range(0, len(planes.ids), _PIECE)
             ]
@@ -88,6 +90,9 @@ class Prover(Closing):
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())
+
+    def _threads_for(self, kind: ProofKind) -> ThreadPoolExecutor:
+        return self._threads if self._workers or kind == "stored" else self._one_thread
 
     def _prove(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
         try:
@@ -103,13 +108,11 @@ class Prover(Closing):
     def _here(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
         if kind == "stored":
             return self._patiently(Proof(self._place), plane_ids, kind)
-        # One at a time: originals stay open for the next.
-        with self._proof_lock:
-            # Of one that is left behind nothing is used any more.
-            proof, self._proof = self._proof or Proof(self._place), None
-            found = self._patiently(proof, plane_ids, kind)
-            self._proof = proof
-            return found
+        # Of one that is left behind nothing is used any more.
+        proof, self._proof = self._proof or Proof(self._place), None
+        found = self._patiently(proof, plane_ids, kind)
+        self._proof = proof
+        return found
 
     def _patiently(
         self, proof: Proof, plane_ids: Sequence[int], kind: ProofKind
@@ -151,7 +154,8 @@ class Prover(Closing):
 
     def close(self) -> None:
         """End all processes; what was not begun is given up."""
-        self._threads.shutdown(cancel_futures=True)
+        for threads in (self._threads, self._one_thread):
+            threads.shutdown(cancel_futures=True)
         if self._proof is not None:
             self._proof.close()
         while not self._idle.empty():
