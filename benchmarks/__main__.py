@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import os
 import tempfile
 import time
 import traceback
@@ -46,6 +47,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=REAL_FILES, help="folder of real files")
     parser.add_argument("--output", type=Path, help="file of the results")
     options = parser.parse_args()
+    # All programs find their modules compiled, as users do.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     lines = [
         "# Results",
         "",
