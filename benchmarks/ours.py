@@ -1,7 +1,9 @@
 """The whole flow, run as a user runs it, against a Prefect server that is up."""
 
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -119,9 +121,8 @@ class Flows:
 
 @contextmanager
 def serving_flows(bench: Bench) -> Iterator[Flows]:
-    """Start a Prefect server of our own on loopback; stop it at the end."""
-    folder = bench.folder / "ours"
-    folder.mkdir(exist_ok=True)
+    """Start a Prefect server of our own on loopback; stop it, and forget all, at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="ours-", dir=bench.folder))
     settings = {
         "IMEXTRACT_DATABASE_URL": f"sqlite:///{folder / 'ledger.db'}",
         "IMEXTRACT_STORAGE_URL": str(folder / "planes"),
@@ -130,3 +131,5 @@ def serving_flows(bench: Bench) -> Iterator[Flows]:
     with prefect_stack.running_server(environment, folder / "server.log") as server:
         prefect_stack.wait_until_healthy(server, environment["PREFECT_API_URL"])
         yield Flows(folder, environment)
+    # Planes that were found stored would not be extracted by who is asked next.
+    shutil.rmtree(folder)

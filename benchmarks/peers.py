@@ -34,30 +34,25 @@ Convert = Callable[[Plate], Conversion]
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A tool on a small plate and on a large one."""
+    """A tool on a large plate, and before on a small one if there is time for it."""
 
-    small: Conversion
+    small: Conversion | None
     large: Conversion
 
     @property
-    def steady_mb_s(self) -> float:
-        """MB of pixels per second, of what the large plate has more."""
-        return self._more_mb / (self.large.wall_s - self.small.wall_s)
-
-    @property
-    def steady_mb_cpu_s(self) -> float:
-        """MB of pixels per CPU second, of what the large plate has more."""
-        return self._more_mb / (self.large.cpu_s - self.small.cpu_s)
+    def steady(self) -> tuple[float, ...]:
+        """MB of pixels per second and per CPU second, of what the large plate has more."""
+        if self.small is None:
+            return ()
+        megabytes = self.large.pixel_mb - self.small.pixel_mb
+        wall_s, cpu_s = self.large.wall_s - self.small.wall_s, self.large.cpu_s - self.small.cpu_s
+        return megabytes / wall_s, megabytes / cpu_s
 
     @property
     def identical(self) -> str:
         """How many planes have the pixels of the source, of how many."""
-        runs = (self.small, self.large)
+        runs = [run for run in (self.small, self.large) if run is not None]
         return f"{sum(run.identical for run in runs)} of {sum(run.compared for run in runs)}"
-
-    @property
-    def _more_mb(self) -> float:
-        return self.large.pixel_mb - self.small.pixel_mb
 
 
 def tables(bench: Bench) -> Iterator[Table]:
@@ -72,9 +67,8 @@ def tables(bench: Bench) -> Iterator[Table]:
 
 def _of_single_tiffs(bench: Bench, flows: Flows) -> Table:
     table = Table("How fast is the whole job, against what people use?", _COLUMNS, note=_NOTE)
-    small, middle, large = (operetta_plate(bench, wells) for wells in (1, *bench.wells_of_jobs))
-    # The first run of a server takes longer than those of its days to come.
-    convert_by_us(flows, small, workers=bench.workers)
+    middle, large = (operetta_plate(bench, wells) for wells in bench.wells_of_jobs)
+    small = None if bench.is_quick else operetta_plate(bench, 1)
     ours = _add_ours(bench, flows, table, "zstd", small, large)
     if not bench.is_quick:
         _add_ours(bench, flows, table, "lz4", small, large, ours)
@@ -114,7 +108,7 @@ def _add_ours(
     flows: Flows,
     table: Table,
     preset: str,
-    small: Plate,
+    small: Plate | None,
     large: Plate,
     ours: Runs | None = None,
 ) -> Runs:
@@ -125,7 +119,7 @@ def _add_ours(
 
 
 def _add_peer(
-    bench: Bench, table: Table, peer: Peer, ours: Runs, small: Plate, large: Plate
+    bench: Bench, table: Table, peer: Peer, ours: Runs, small: Plate | None, large: Plate
 ) -> None:
     folder = bench.folder / "peer"
     try:
@@ -137,23 +131,15 @@ def _add_peer(
         table.add(peer.name, f"does not run here: {error}", *[""] * (len(_COLUMNS) - 2))
 
 
-def _runs(convert: Convert, small: Plate, large: Plate) -> Runs:
-    return Runs(convert(small), convert(large))
+def _runs(convert: Convert, small: Plate | None, large: Plate) -> Runs:
+    return Runs(None if small is None else convert(small), convert(large))
 
 
 def _add(table: Table, name: str, runs: Runs, ours: Runs) -> None:
+    steady = runs.steady or ("", "")
+    ratios = [our / its for our, its in zip(ours.steady, runs.steady, strict=True)] or ("", "")
+    large = runs.large
     table.add(
-        name,
-        ours.large.mb_s / runs.large.mb_s,
-        ours.steady_mb_s / runs.steady_mb_s,
-        ours.steady_mb_cpu_s / runs.steady_mb_cpu_s,
-        runs.large.mb_s,
-        runs.steady_mb_s,
-        runs.steady_mb_cpu_s,
-        runs.large.planes,
-        runs.large.wall_s,
-        runs.large.cpu_s,
-        runs.large.peak_mb,
-        runs.large.written_mb,
-        runs.identical,
-    )
+        name, ours.large.mb_s / large.mb_s, *ratios, large.mb_s, *steady, large.planes,
+        large.wall_s, large.cpu_s, large.peak_mb, large.written_mb, runs.identical,
+    )  # fmt: skip
