@@ -21,6 +21,7 @@ from imextract.readers.confinement import confine_writing
 from imextract.readers.expected import MOST_OPEN
 from imextract.readers.framing import read_message, write_message
 from imextract.readers.java_data_set import NoSuchPlaneError, OpenDataSet, StructureChangedError
+from imextract.readers.java_exercise import exercise_java
 from imextract.readers.lifeline import die_with_parent
 from imextract.readers.slots import SlotView
 
@@ -64,6 +65,9 @@ class Session:
                 return {"files": data_set.ask(lambda opened: opened.series_files(series))}
             case "read":
                 return self._read(**request)
+            case "warm_up":
+                exercise_java()
+                return {}
             case "stats":
                 return {"opened": self._opened, "open": len(self._open)}
             case unknown:

@@ -107,15 +107,14 @@ class BioFormatsProcess:
         return PendingReply(self, request, what).result()
 
     def warm_up(self) -> None:
-        """Start the child, if none is running.
+        """Start the child, if none is running, and have it ready to read fast.
 
         Raises
         ------
         SourceFileError, ConfigError
             If it does not start.
         """
-        with self._lock:
-            self._running()
+        self.ask("starting Bio-Formats", {"do": "warm_up"})
 
     def send(self, request: Request) -> Future[Reply]:
         """Send a request; the child answers in the order of requests."""

@@ -268,3 +268,11 @@ def kill_new_child(there_before: set[int]) -> None:
                 child.kill()
                 return
         time.sleep(0.01)
+
+
+def test_warming_up_reads_an_image_that_counts_for_nothing(
+    bioformats_process: BioFormatsProcess,
+) -> None:
+    bioformats_process.warm_up()
+    assert bioformats_process.pid is not None
+    assert bioformats_process.ask("asking", {"do": "stats"})["opened"] == 0
