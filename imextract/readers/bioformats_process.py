@@ -4,13 +4,13 @@ One per worker process, started at the first use and again after it died. What
 goes wrong in there is an ordinary error here, of the one call that it met.
 """
 
-import atexit
 import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from multiprocessing.util import Finalize
 from typing import Any
 
 from imextract.config import Settings
@@ -184,5 +184,7 @@ def shared_process(settings: Settings) -> BioFormatsProcess:
     with _shared_lock:
         if key not in _shared:
             _shared[key] = BioFormatsProcess(settings)
-            atexit.register(_shared[key].close)
+            # Not by `atexit`, whose functions a forked worker does not run: it would leave
+            # its folder of temporary files behind.
+            Finalize(None, _shared[key].close, exitpriority=0)
         return _shared[key]
