@@ -29,7 +29,7 @@ MOST_DIRECTORIES = 250_000
 _SUBFILE_TYPE = 254
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
 _PHOTOMETRIC, _DESCRIPTION = 262, 270
-_STRIP_OFFSETS, _SAMPLES, _STRIP_SIZES = 273, 277, 279
+_STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_SIZES = 273, 277, 278, 279
 _TILE_OFFSETS, _TILE_SIZES, _SUB_DIRECTORIES = 324, 325, 330
 _JPEG_OFFSET, _JPEG_SIZE = 513, 514
 _STK_PLANES = 33629
@@ -44,7 +44,7 @@ _READ = frozenset(
         _DESCRIPTION,
         _STRIP_OFFSETS,
     }
-    | {_SAMPLES, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES, _SUB_DIRECTORIES}
+    | {_SAMPLES, _ROWS_PER_STRIP, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES, _SUB_DIRECTORIES}
     | {_JPEG_OFFSET, _JPEG_SIZE, _STK_PLANES}
 )
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -76,7 +76,8 @@ class TiffContent:
     plane_count
         Samples of RGB images count singly.
     is_plain
-        Whether all pixels are stored as they are: what is there of them cannot fail to decode.
+        Whether all pixels are stored as they are, in strips that each have just the bytes of
+        their rows: they cannot fail to decode.
     """
 
     plane_count: int
@@ -140,14 +141,13 @@ class _TiffFile:
         directories = list(self._directories())
         if not directories:
             raise SourceFileError(f"{self._path}: a TIFF without any image; replace the file")
-        for number, entries in enumerate(directories):
-            self._check_pixels(number, entries)
+        are_plain = [self._check_pixels(*numbered) for numbered in enumerate(directories)]
         whole = [entries for entries in directories if not self._is_reduced(entries)]
         pages = whole or directories
         count = sum(self._value(entries, _SAMPLES, 1) for entries in pages)
         if len(pages) == 1:
             count *= self._check_hidden_planes(pages[0])
-        return TiffContent(count, is_plain=all(map(self._is_plain, directories)))
+        return TiffContent(count, is_plain=all(are_plain))
 
     def _is_reduced(self, entries: dict[int, _Entry]) -> bool:
         """Whether a directory holds a thumbnail or a smaller copy of another."""
@@ -205,7 +205,8 @@ class _TiffFile:
             (offset_at,) = self._unpack(offset_at, "Q" if self._is_big else "I", "a value")
         return _Entry(kind, count, offset_at, size)
 
-    def _check_pixels(self, number: int, entries: dict[int, _Entry]) -> None:
+    def _check_pixels(self, number: int, entries: dict[int, _Entry]) -> bool:
+        """Check that pixels are there, and say whether none of them can fail to decode."""
         pairs = ((_STRIP_OFFSETS, _STRIP_SIZES), (_TILE_OFFSETS, _TILE_SIZES))
         found = [pair for pair in pairs if pair[0] in entries]
         if not found and _JPEG_OFFSET in entries:
@@ -219,6 +220,9 @@ class _TiffFile:
             sizes = self._segment_sizes(entries, sizes_tag, len(offsets), number)
             self._check_segments(number, offsets, sizes)
             self._check_amount(number, entries, offsets, sum(sizes))
+        # Tiles have more bytes than the page has pixels, so that one may have too few.
+        is_in_strips = offsets_tag == _STRIP_OFFSETS
+        return is_in_strips and self._is_plain(entries) and self._is_even(number, entries, sizes)
 
     def _segment_sizes(
         self, entries: dict[int, _Entry], tag: int, count: int, number: int
@@ -262,6 +266,18 @@ class _TiffFile:
         """Whether pixels are stored one after the other, uncompressed."""
         compression = self._value(entries, _COMPRESSION, _UNCOMPRESSED)
         return compression == _UNCOMPRESSED and self._value(entries, _PHOTOMETRIC, 1) != _YCBCR
+
+    def _is_even(self, number: int, entries: dict[int, _Entry], sizes: list[int]) -> bool:
+        """Whether every strip has just the bytes of its rows."""
+        width, height, bits = self._shape(entries, number)
+        rows = min(self._value(entries, _ROWS_PER_STRIP, height), height) or 1
+        row_bytes = _declared_bytes((width, 1, bits))
+        *others, last = sizes
+        return (
+            len(sizes) == -(-height // rows)
+            and all(size == rows * row_bytes for size in others)
+            and last == (height - rows * len(others)) * row_bytes
+        )
 
     def _check_hidden_planes(self, entries: dict[int, _Entry]) -> int:
         """Check and count planes that share the one directory of the file."""
