@@ -15,6 +15,7 @@ import xxhash
 
 from imextract.chunks import Bytes, ChunkLayout, Offset
 from imextract.compression import Pipeline
+from imextract.planes import PIXEL_TYPES
 
 __all__ = [
     "IDENTIFYING",
@@ -41,6 +42,8 @@ _PLACE = struct.Struct("<3Q")
 _HEAD_BYTES = 4096
 # That of a plane as large as Java can give has 800 kB.
 _MOST_BYTES = 2**24
+# Ours have 2**16 at most; whoever forges more shall not take all memory.
+_MOST_PIXELS_OF_CHUNK = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,32 @@ class ChunkIndex:
         (height, width), (rows, columns) = told["shape"], told["chunk"]
         pipeline = Pipeline(told["filter"], is_shuffled=told["is_shuffled"])
         layout = ChunkLayout((height, width), (rows, columns))
-        return cls(layout, told["dtype"], pipeline, told["identity"], table)
+        index = cls(layout, told["dtype"], pipeline, told["identity"], table)
+        if not index._makes_sense():
+            raise ValueError("its index of chunks makes no sense")
+        return index
+
+    def _makes_sense(self) -> bool:
+        """Whether it is as ours are: its checksum tells damage, but whoever forges has one too."""
+        (height, width), (rows, columns) = self.layout.shape, self.layout.chunk
+        if not all(type(length) is int and length > 0 for length in (height, width, rows, columns)):
+            return False
+        chunks = -(-height // rows) * -(-width // columns)
+        return (
+            rows * columns <= _MOST_PIXELS_OF_CHUNK
+            and len(self.table) == chunks * _PLACE.size
+            and self.dtype in PIXEL_TYPES
+            and isinstance(self.identity, dict)
+        )
 
     def encode(self) -> bytes:
-        """Give the bytes of the index, as many for any chunks of this layout."""
+        """Give the bytes of the index, as many for any chunks of this layout.
+
+        Raises
+        ------
+        ValueError
+            If there are more than are ever read.
+        """
         told = {
             "shape": self.layout.shape,
             "chunk": self.layout.chunk,
@@ -115,6 +140,8 @@ class ChunkIndex:
             "identity": self.identity,
         }
         content = json.dumps(told).encode() + b"\n" + self.table
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"an index of {len(content)} bytes, expected at most {_MOST_BYTES}")
         return _START.pack(_MAGIC, xxhash.xxh3_128_digest(content), len(content)) + content
 
     def place(self, offset: Offset) -> ChunkPlace:

@@ -24,7 +24,7 @@ import hdf5plugin  # noqa: F401  registers the filters
 import numpy as np
 from h5py import h5a, h5d, h5f, h5fd, h5l, h5p, h5s, h5t, h5z
 
-from imextract.chunk_index import ChunkIndex, chunk_checksum, chunk_table
+from imextract.chunk_index import IDENTIFYING, ChunkIndex, chunk_checksum, chunk_table
 from imextract.chunks import Bytes, ChunkLayout, Offset, choose_pipeline, encode_chunks
 from imextract.compression import PRESETS, CompressionName, Pipeline
 from imextract.errors import DamagedPlaneError, StorageError
@@ -91,7 +91,7 @@ def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]
 
 
 def require_agreement(content: Bytes, index: ChunkIndex) -> None:
-    """Make sure that HDF5 finds the pixels of a plane's file where its index does.
+    """Make sure that HDF5 finds the same plane in a file as its index, and its pixels there.
 
     Raises
     ------
@@ -107,11 +107,13 @@ def require_agreement(content: Bytes, index: ChunkIndex) -> None:
             dataset.dtype.newbyteorder("=").name,
             tuple(creation.get_filter(i)[0] for i in range(creation.get_nfilters())),
         )
+        if found != (index.layout, index.dtype, _filters(index.pipeline)):
+            raise ValueError("its index of chunks tells another plane than its dataset")
+        if _identity(file) != index.identity:
+            raise ValueError("its index of chunks tells another plane than its attributes")
         places = _places(dataset, index.layout)
     finally:
         file.close()
-    if found != (index.layout, index.dtype, _filters(index.pipeline)):
-        raise ValueError("its index of chunks tells another plane than its dataset")
     if any((*index.place(at)[:2], 0) != place for at, place in places.items()):
         raise ValueError("its chunks lie elsewhere than its index says")
 
@@ -214,6 +216,11 @@ def _read_attribute(attribute: h5a.AttrID) -> str | int | float:
     attribute.read(array)
     value = array.item()
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+
+
+def _identity(file: h5f.FileID) -> dict[str, str | int | float]:
+    there = [name for name in IDENTIFYING if h5a.exists(file, name.encode())]
+    return {name: _read_attribute(h5a.open(file, name.encode())) for name in there}
 
 
 def _open_bytes(content: Bytes) -> h5f.FileID:

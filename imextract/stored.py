@@ -190,6 +190,9 @@ def load_region(store: FolderStore, plane: PlaneRecord, y: slice, x: slice) -> P
         "plane_id": plane.id,
         "storage_key": plane.storage_key,
         "checksum": str(plane.checksum),
+        "height": plane.height,
+        "width": plane.width,
+        "dtype": plane.dtype,
     }
     return read_region(path, y, x, expected)
 

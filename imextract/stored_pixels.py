@@ -56,7 +56,7 @@ def read_region(
     y, x
         Rows and columns, as for indexing an array.
     expected
-        What identifies the plane (`IDENTIFYING`).
+        What identifies the plane (`IDENTIFYING`), and its height, width and dtype.
 
     Returns
     -------
@@ -69,13 +69,17 @@ def read_region(
     """
     with damage_named(str(path)), path.open("rb", buffering=0) as file:
         descriptor = file.fileno()
+        length = os.fstat(descriptor).st_size
 
         def within(start: int, size: int) -> bytes:
-            return os.pread(descriptor, size, start)
+            # Memory is taken for as many bytes as are asked for, be they there or not.
+            return os.pread(descriptor, min(size, length), min(start, length))
 
         index = ChunkIndex.read(within)
+        height, width = index.layout.shape
+        told = {**index.identity, "height": height, "width": width, "dtype": index.dtype}
         for key, value in expected.items():
-            if (found := index.identity.get(key)) != value:
+            if (found := told.get(key)) != value:
                 raise ValueError(f"another plane's: {key} is {found}, expected {value}")
         return _read(index, within, y, x)
 
