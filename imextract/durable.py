@@ -62,8 +62,8 @@ def flush(path: Path) -> None:
 def read_from_disk(path: Path) -> memoryview:
     """Read a file as it is on the disk, whatever the system holds of it in memory.
 
-    Directly, where that can be done: nothing is taken from, or put into, the system's memory,
-    whose pages would take more processor time than most presets' decompression.
+    Directly, where that can be done: nothing is put into the system's memory, whose pages
+    would take more processor time than most presets' decompression.
 
     Raises
     ------
@@ -73,16 +73,18 @@ def read_from_disk(path: Path) -> memoryview:
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         blocks = _blocks(size)
+        # Some file systems take the flag and read through memory all the same (Btrfs what it
+        # has compressed): they are to have forgotten what they hold.
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         try:
             fcntl(file, F_SETFL, fcntl(file, F_GETFL) | _DIRECT)
             return blocks[: _read(file, blocks, size)]
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-        # This file system cannot; that it forgets what it holds is as much as can be asked for.
+        # This file system cannot.
         fcntl(file, F_SETFL, fcntl(file, F_GETFL) & ~_DIRECT)
         file.seek(0)
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return blocks[: _read(file, blocks, size)]
 
 
