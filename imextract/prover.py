@@ -108,11 +108,13 @@ class Prover(Closing):
     def _here(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
         if kind == "stored":
             return self._patiently(Proof(self._place), plane_ids, kind)
-        # Of one that is left behind nothing is used any more.
-        proof, self._proof = self._proof or Proof(self._place), None
-        found = self._patiently(proof, plane_ids, kind)
-        self._proof = proof
-        return found
+        self._proof = self._proof or Proof(self._place)
+        try:
+            return self._patiently(self._proof, plane_ids, kind)
+        except StalledError:
+            # It is left behind with its thread, and not to be closed under its hands.
+            self._proof = None
+            raise
 
     def _patiently(
         self, proof: Proof, plane_ids: Sequence[int], kind: ProofKind
