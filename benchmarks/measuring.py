@@ -74,9 +74,10 @@ def run_measured(
         raise CannotRunError(str(error)) from error
     with _PeakMemory(process.pid) as memory, _cpu_of_children() as cpu:
         output = _output(process, timeout_s)
+        wall_s = time.perf_counter() - start
     if process.returncode:
         raise CannotRunError(_last_word(output) or f"exit code {process.returncode}")
-    return Measured(time.perf_counter() - start, cpu[0], memory.peak_mb, output)
+    return Measured(wall_s, cpu[0], memory.peak_mb, output)
 
 
 def own_peak_mb() -> float:
