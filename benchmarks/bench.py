@@ -35,7 +35,7 @@ class Bench:
     @property
     def wells_of_jobs(self) -> tuple[int, int]:
         """Wells of the plates of whole jobs: for the slow, and for all others."""
-        return (2, 2) if self.is_quick else (8, 32)
+        return (2, 2) if self.is_quick else (8, 16)
 
     @property
     def rounds(self) -> int:

@@ -27,6 +27,9 @@ _TIFF_SUFFIXES = {".tif", ".tiff", ".stk", ".flex", ".lsm", ".ome"}
 # Formats (Bio-Formats 7.3.1) that give another plane for a missing one, and whose
 # corrections are TIFFs too, so that counting does not tell that one is missing.
 _GIVE_OTHERS = frozenset({"Yokogawa CV7000"})
+# Formats (Bio-Formats 7.3.1) whose pixels are cut to fewer bits, and the type of ours that
+# reads them as they are.
+_CUT_SHORT = {"Olympus ScanR": "scanr"}
 _PLAIN_TIFF = "Tagged Image File Format"
 
 
@@ -68,6 +71,7 @@ class PlaneProof:
         self._problems = problems
         self._has_tiffs = files is None or _any_tiff(files)
         self._gives_others = format_name in _GIVE_OTHERS
+        self._read_whole_by = _CUT_SHORT.get(format_name)
         self._is_lone_tiff = format_name == _PLAIN_TIFF and files is not None and len(files) == 1
         self._current: _Evidence | None = None
         self._current_series = -1
@@ -105,6 +109,11 @@ class PlaneProof:
             return damage
         if self._is_lone_tiff:
             return ""
+        if self._read_whole_by and not self._evidence(ref.series).holds(plane):
+            return (
+                "no TIFF holds these pixels, of which Bio-Formats gives but 12 bits: register "
+                f"with --microscope {self._read_whole_by}"
+            )
         return (
             self._doubt_constant(ref, plane)
             if is_constant(plane)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from imextract.config import Settings
+from imextract.errors import SourceFileError
 from imextract.planes import PixelArray
 from imextract.readers.registry import open_reader
 from imextract.registration.build import ManifestOptions, build_manifest
@@ -48,11 +50,22 @@ def _hash(pixels: PixelArray) -> str:
     return hashlib.sha256(little.tobytes()).hexdigest()
 
 
+def _to_12_bits(folder: Path) -> None:
+    """Let the planes of single TIFFs be as of a camera of 12 bits."""
+    for path in folder.rglob("*.tif"):
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.pages.first
+            pixels, software = page.asarray() & 0xFFF, page.software
+        tifffile.imwrite(path, pixels, software=software, metadata=None)
+
+
 @pytest.mark.parametrize("microscope", ["operetta", "incell", "scanr"])
 def test_bioformats_finds_the_same_planes_with_the_same_pixels(
     tmp_path: Path, reader_settings: Settings, microscope: str
 ) -> None:
     simulate(tmp_path / "plate", microscope, LAYOUT)
+    if microscope == "scanr":
+        _to_12_bits(tmp_path / "plate")
 
     ours, theirs = _both(tmp_path, reader_settings)
 
@@ -61,6 +74,15 @@ def test_bioformats_finds_the_same_planes_with_the_same_pixels(
     assert len(set(pixels.values())) == len(pixels) == LAYOUT.plane_count
     assert pixels == _pixels(theirs, reader_settings)
     assert list(ours.channels) == list(theirs.channels)
+
+
+def test_bioformats_is_not_believed_of_scanr_pixels_of_more_than_12_bits(
+    tmp_path: Path, reader_settings: Settings
+) -> None:
+    simulate(tmp_path / "plate", "scanr", LAYOUT)
+    _, theirs = _both(tmp_path, reader_settings)
+    with pytest.raises(SourceFileError, match="but 12 bits: register with --microscope scanr"):
+        _pixels(theirs, reader_settings)
 
 
 @pytest.mark.parametrize("microscope", ["operetta", "incell", "scanr"])
