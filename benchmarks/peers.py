@@ -10,7 +10,7 @@ from benchmarks.measuring import CannotRunError
 from benchmarks.ours import Flows, serving_flows
 from benchmarks.peer_tools import PEERS, Peer, installed, tissuemaps
 from benchmarks.plates import multi_series_file, operetta_plate
-from benchmarks.real_planes import real_plate
+from benchmarks.real_planes import has_real_planes, real_plate
 from benchmarks.tables import Table
 
 __all__ = ["tables"]
@@ -61,7 +61,7 @@ def tables(bench: Bench) -> Iterator[Table]:
         yield _of_single_tiffs(bench, flows)
         if not bench.is_quick:
             yield _of_one_file(bench, flows)
-            if bench.data.is_dir():
+            if has_real_planes(bench):
                 yield _of_real_planes(bench, flows)
 
 

@@ -13,7 +13,7 @@ from benchmarks.bench import Bench
 from benchmarks.presets import SETS
 from imextract.planes import PixelArray
 
-__all__ = ["RealPlate", "real_plate"]
+__all__ = ["RealPlate", "has_real_planes", "real_plate"]
 
 _PATTERN = r"(?P<w>A\d\d)_s(?P<s>\d+)\.tif$"
 # Of smaller ones, the files are measured rather than the pixels.
@@ -43,6 +43,11 @@ class RealPlate:
     def is_right(self, _: Sequence[int], checksum: str) -> bool:
         """Whether these are the pixels of one of the microscopes."""
         return checksum in self.checksums
+
+
+def has_real_planes(bench: Bench) -> bool:
+    """Whether there are files to make such a plate of."""
+    return next(_single_planes(bench.data), None) is not None
 
 
 def real_plate(bench: Bench, megabytes: int) -> RealPlate:
