@@ -68,8 +68,9 @@ def stamped(pixels: Pixels) -> Iterator[tuple[list[int], str]]:
     """Give stamp and checksum of the planes of an image."""
     pixels = np.squeeze(pixels)
     places = np.argwhere((pixels[:, :-1] == MAGIC[0]) & (pixels[:, 1:] == MAGIC[1]))
-    planes = [pixels[y : y + SIZE, x : x + SIZE] for y, x in places] or [pixels]
-    for plane in planes:
+    planes = [pixels[y : y + SIZE, x : x + SIZE] for y, x in places]
+    # Some pixels look like the beginning of a stamp by chance.
+    for plane in [plane for plane in planes if plane.shape == (SIZE, SIZE)] or [pixels]:
         content = np.ascontiguousarray(plane, "<u2").tobytes()
         yield plane[0, :STAMP].tolist(), hashlib.sha256(content).hexdigest()
 
