@@ -27,10 +27,11 @@ from h5py import h5a, h5d, h5f, h5fd, h5l, h5p, h5s, h5t, h5z
 from imextract.chunk_index import IDENTIFYING, ChunkIndex, chunk_checksum, chunk_table
 from imextract.chunks import Bytes, ChunkLayout, Offset, choose_pipeline, encode_chunks
 from imextract.compression import PRESETS, CompressionName, Pipeline
-from imextract.errors import DamagedPlaneError, StorageError
+from imextract.damage import damage_named
+from imextract.errors import StorageError
 from imextract.planes import PIXEL_TYPES, PixelArray
 
-__all__ = ["Attributes", "damage_named", "decode_attributes", "encode_plane", "require_agreement"]
+__all__ = ["Attributes", "decode_attributes", "encode_plane", "require_agreement"]
 
 DATASET = b"array"
 INDEX = b"index"
@@ -81,7 +82,7 @@ def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]
     DamagedPlaneError
         If the bytes are no such file, or damaged; `name` says which.
     """
-    with damage_named(name):
+    with damage_named(name, OSError):
         file = _open_bytes(content)
         try:
             names = [h5a.open(file, index=i).name for i in range(h5a.get_num_attrs(file))]
@@ -257,22 +258,3 @@ def _filters(pipeline: Pipeline) -> tuple[int, ...]:
     shuffle = (h5z.FILTER_SHUFFLE,) if pipeline.is_shuffled else ()
     compression = () if pipeline.filter_number is None else (pipeline.filter_number,)
     return *shuffle, *compression, h5z.FILTER_FLETCHER32
-
-
-class damage_named:  # noqa: N801  reads as the statement that it is
-    """Turn whatever HDF5 says of a broken file into one error that names it."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, FileNotFoundError):
-            raise DamagedPlaneError(f"{self._name}: the stored plane is missing") from error
-        if isinstance(error, OSError | RuntimeError | KeyError | ValueError | TypeError):
-            raise DamagedPlaneError(
-                f"{self._name}: the stored plane is damaged or no plane: {error}; "
-                "extract it again while its original is there"
-            ) from error

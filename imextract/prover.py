@@ -51,7 +51,10 @@ class Prover(Closing):
     def __init__(self, place: Workplace, plane_count: int) -> None:
         self._place = place
         cores = _cores()
-        self._workers = cores if plane_count >= cores * _WORTH_A_PROCESS else 0
+        self._workers = min(cores, plane_count // _WORTH_A_PROCESS)
+        # Stored planes are proven by threads of this process as soon as fewer than all cores
+        # would be used; originals are read one after the other there.
+        self._asks_for_stored = self._workers == cores
         self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
         self._threads = ThreadPoolExecutor(cores)
         self._proof: Proof | None = None
@@ -92,11 +95,14 @@ class Prover(Closing):
             yield _result(*waiting.popleft())
 
     def _threads_for(self, kind: ProofKind) -> ThreadPoolExecutor:
-        return self._threads if self._workers or kind == "stored" else self._one_thread
+        return self._threads if self._asks(kind) or kind == "stored" else self._one_thread
+
+    def _asks(self, kind: ProofKind) -> bool:
+        return self._asks_for_stored if kind == "stored" else self._workers > 0
 
     def _prove(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
         try:
-            return (self._ask if self._workers else self._here)(plane_ids, kind)
+            return (self._ask if self._asks(kind) else self._here)(plane_ids, kind)
         except (ProcessLostError, StalledError):
             # One of them did it.
             return {

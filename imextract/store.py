@@ -168,12 +168,24 @@ class FolderStore:
             If it cannot be read.
         """
         read: Callable[[Path], Bytes] = read_from_disk if from_disk else Path.read_bytes
-        content = self._read(location, read)
-        if content is None:
+        return self.read(location, read)
+
+    def read(self, location: str, read: Callable[[Path], T]) -> T:
+        """Read of a file what a function does.
+
+        Raises
+        ------
+        DamagedPlaneError
+            If there is no such file.
+        StorageError
+            If it cannot be read.
+        """
+        found = self._read(location, read)
+        if found is None:
             raise DamagedPlaneError(
                 f"{self.path(location)}: the stored plane is missing; run the extraction again"
             )
-        return content
+        return found
 
     def find(self, location: str) -> bytes | None:
         """Read a whole file, as `get`; None if there is none.
@@ -293,6 +305,8 @@ class FolderStore:
             return read(path)
         except FileNotFoundError:
             return None
+        except StorageError:
+            raise
         except OSError as error:
             raise self._failure(path, "cannot be read", error) from error
 

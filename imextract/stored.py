@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from imextract.attributes import FORMAT_VERSION, IDENTITY, plane_attributes
@@ -179,11 +180,17 @@ def load_region(store: FolderStore, plane: PlaneRecord, y: slice, x: slice) -> P
     ------
     DamagedPlaneError
         If the plane is not extracted, missing or damaged there.
+    StorageError
+        If the storage cannot be read.
     """
-    path = store.path(_location(plane))
-    if path.exists() and path.stat().st_size != plane.stored_bytes:
+    return store.read(_location(plane), lambda path: _region_of(path, plane, y, x))
+
+
+def _region_of(path: Path, plane: PlaneRecord, y: slice, x: slice) -> PixelArray:
+    size = path.stat().st_size
+    if size != plane.stored_bytes:
         raise DamagedPlaneError(
-            f"{path}: the stored plane is {path.stat().st_size} bytes long, "
+            f"{path}: the stored plane is {size} bytes long, "
             f"expected {plane.stored_bytes}; delete the file and run the extraction again"
         )
     expected: Attributes = {

@@ -8,7 +8,8 @@ import numpy as np
 
 from imextract.chunk_index import ChunkIndex, FileRange, chunk_checksum
 from imextract.chunks import Bytes, Offset, decode_chunk
-from imextract.hdf5 import damage_named, require_agreement
+from imextract.damage import damage_named
+from imextract.hdf5 import require_agreement
 from imextract.planes import PixelArray
 
 __all__ = ["decode_plane", "read_region"]
@@ -39,7 +40,7 @@ def decode_plane(content: Bytes, name: str, *, is_proven: bool = False) -> Pixel
     def within(start: int, size: int) -> memoryview:
         return view[start : start + size]
 
-    with damage_named(name):
+    with damage_named(name, OSError):
         index = ChunkIndex.read(within)
         if not is_proven:
             require_agreement(content, index)
@@ -65,7 +66,9 @@ def read_region(
     Raises
     ------
     DamagedPlaneError
-        If the file is missing or damaged, or another plane's.
+        If the file is damaged, or another plane's.
+    OSError
+        If it is missing, or cannot be read.
     """
     with damage_named(str(path)), path.open("rb", buffering=0) as file:
         descriptor = file.fileno()

@@ -34,7 +34,7 @@ def test_no_more_batches_are_with_the_cluster_than_keep_its_workers_busy(
     monkeypatch.setattr(waves, "_submit", submit)
     monkeypatch.setattr(waves, "_FEWEST_WORKERS", 1)
     # Results are told of, not looked for.
-    monkeypatch.setattr(waves, "_LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr(waves, "_LOOK_EVERY_S", 60.0)
     batches = [RunBatch(1, job, job) for job in range(1, 41)]
     with (
         LocalCluster(  # type: ignore[no-untyped-call]

@@ -1,7 +1,9 @@
 """The HDF5 form of a plane: identity, attributes, damage."""
 
 import random
+import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -108,11 +110,6 @@ def test_what_is_no_stored_plane_is_named_damaged(content: bytes) -> None:
         decode_plane(content, "7.h5")
 
 
-def test_a_missing_file_is_named_missing(tmp_path: Path) -> None:
-    with pytest.raises(DamagedPlaneError, match="missing"):
-        read_region(tmp_path / "7.h5", slice(0, 1), slice(0, 1), {})
-
-
 def link(file: h5py.File, other: Path) -> None:
     file["array"] = h5py.ExternalLink(str(other), "array")
 
@@ -168,6 +165,58 @@ def test_a_region_of_another_plane_is_refused(tmp_path: Path) -> None:
     read_region(path, slice(1), slice(1), {"plane_id": 7})
     with pytest.raises(DamagedPlaneError, match="another plane's: plane_id is 7, expected 8"):
         read_region(path, slice(1), slice(1), {"plane_id": 8})
+
+
+@pytest.mark.parametrize("told", [{"height": 6}, {"width": 6}, {"dtype": "int16"}])
+def test_a_region_of_a_plane_of_another_size_or_type_is_refused(
+    tmp_path: Path, told: dict[str, str | int | float]
+) -> None:
+    path = tmp_path / "plane.h5"
+    path.write_bytes(encode_plane(plane(shape=(40, 50)), {}, "zstd"))
+    as_it_is: dict[str, str | int | float] = {"height": 40, "width": 50, "dtype": "uint16"}
+    read_region(path, slice(1), slice(1), as_it_is)
+    with pytest.raises(DamagedPlaneError, match="another plane's"):
+        read_region(path, slice(1), slice(1), as_it_is | told)
+
+
+def test_an_index_of_another_identity_than_the_attributes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plane.h5"
+    path.write_bytes(encode_plane(plane(), {"plane_id": 7}, "none"))
+    decode_plane(path.read_bytes(), "plane")
+    with h5py.File(path, "r+") as file:
+        file.attrs.modify("plane_id", 8)
+    with pytest.raises(DamagedPlaneError, match="another plane than its attributes"):
+        decode_plane(path.read_bytes(), "plane")
+
+
+FORGERIES: dict[str, Callable[[ChunkIndex], ChunkIndex]] = {
+    "no table": lambda index: replace(index, table=b""),
+    "a table cut short": lambda index: replace(index, table=index.table[:-1]),
+    "a huge plane": lambda index: replace(
+        index, layout=replace(index.layout, shape=(2**40, 2**40))
+    ),
+    "a huge chunk": lambda index: replace(
+        index, layout=replace(index.layout, chunk=(2**40, 2**40))
+    ),
+    "chunks of nothing": lambda index: replace(index, layout=replace(index.layout, chunk=(0, 0))),
+    "objects": lambda index: replace(index, dtype="object"),
+    "chunks beyond the end": lambda index: replace(
+        index, table=struct.pack("<3Q", 2**62, 2**62, 0) * (len(index.table) // 24)
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_an_index_that_is_forged_with_its_checksum_is_refused(tmp_path: Path, forgery: str) -> None:
+    path = tmp_path / "plane.h5"
+    content = encode_plane(plane(), {}, "none")
+    index = ChunkIndex.read(lambda start, size: content[start : start + size])
+    true, forged = index.encode(), FORGERIES[forgery](index).encode()
+    path.write_bytes(content.replace(true, forged + bytes(max(0, len(true) - len(forged)))))
+    with pytest.raises(DamagedPlaneError):
+        read_region(path, slice(1), slice(1), {})
+    with pytest.raises(DamagedPlaneError):
+        decode_plane(path.read_bytes(), "plane", is_proven=True)
 
 
 def test_chunks_that_hdf5_finds_elsewhere_are_refused(tmp_path: Path) -> None:

@@ -154,3 +154,15 @@ def test_a_folder_is_given_as_path_or_url(tmp_path: Path, url: str) -> None:
 def test_storage_of_another_kind_is_refused() -> None:
     with pytest.raises(ConfigError, match="s3:// is not supported"):
         open_store("s3://bucket/planes")
+
+
+def test_a_disk_that_cannot_be_read_is_no_damage_and_a_missing_file_is(store: FolderStore) -> None:
+    store.put("1/7.h5", b"pixels")
+    fails = Mock(side_effect=OSError(errno.EIO, os.strerror(errno.EIO)))
+    with pytest.raises(StorageError, match="cannot be read") as told:
+        store.read("1/7.h5", fails)
+    assert not isinstance(told.value, DamagedPlaneError)
+    with pytest.raises(DamagedPlaneError, match="missing"):
+        store.read("1/8.h5", Path.read_bytes)
+    with pytest.raises(DamagedPlaneError, match="told so"):
+        store.read("1/7.h5", Mock(side_effect=DamagedPlaneError("told so")))

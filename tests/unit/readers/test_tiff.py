@@ -1,6 +1,7 @@
 """Plain TIFF: every form of it exactly, and nothing that is not there."""
 
 import os
+import struct
 import zlib
 from pathlib import Path
 
@@ -195,6 +196,23 @@ def test_too_few_bytes_for_the_size_are_refused(tmp_path: Path) -> None:
     edit_tag(path, 279, 100)
     with pytest.raises(SourceFileError, match="expected 512 bytes for page 0, got 100"):
         check_tiff(path)
+
+
+def test_only_strips_that_hold_just_their_rows_cannot_fail_to_decode(tmp_path: Path) -> None:
+    pixels = noise(32, 48)
+    plain, tiled, coded, uneven = (tmp_path / f"{name}.tif" for name in "ptcu")
+    assert check_tiff(write_tiff(plain, pixels, rowsperstrip=5)).is_plain
+    assert not check_tiff(write_tiff(tiled, pixels, tile=(16, 16))).is_plain
+    assert not check_tiff(write_tiff(coded, pixels, compression="lzw")).is_plain
+    # What one strip lacks, another has too much.
+    write_tiff(uneven, pixels, rowsperstrip=16)
+    content = uneven.read_bytes()
+    sizes = struct.pack("<HH", 16 * 48 * 2, 16 * 48 * 2)
+    assert content.count(sizes) == 1
+    uneven.write_bytes(
+        content.replace(sizes, struct.pack("<HH", 16 * 48 * 2 + 96, 16 * 48 * 2 - 96))
+    )
+    assert not check_tiff(uneven).is_plain
 
 
 def test_a_stack_under_one_directory_is_counted_and_checked(tmp_path: Path) -> None:
