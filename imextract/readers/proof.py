@@ -109,7 +109,7 @@ class PlaneProof:
             return damage
         if self._is_lone_tiff:
             return ""
-        if self._read_whole_by and not self._evidence(ref.series).holds(plane):
+        if self._read_whole_by and not self._is_whole(ref, plane):
             return (
                 "no TIFF holds these pixels, of which Bio-Formats gives but 12 bits: register "
                 f"with --microscope {self._read_whole_by}"
@@ -119,6 +119,12 @@ class PlaneProof:
             if is_constant(plane)
             else self._doubt_other(ref, plane)
         )
+
+    def _is_whole(self, ref: PlaneRef, plane: PixelArray) -> bool:
+        """Whether a TIFF holds the plane, be it with the sign bit that a ScanR sets everywhere."""
+        evidence = self._evidence(ref.series)
+        with_sign = np.bitwise_or(plane, 0x8000) if plane.dtype == np.uint16 else plane
+        return evidence.holds(plane) or evidence.holds(with_sign)
 
     def _doubt_constant(self, ref: PlaneRef, plane: PixelArray) -> str:
         evidence = self._evidence(ref.series)

@@ -50,12 +50,12 @@ def _hash(pixels: PixelArray) -> str:
     return hashlib.sha256(little.tobytes()).hexdigest()
 
 
-def _to_12_bits(folder: Path) -> None:
-    """Let the planes of single TIFFs be as of a camera of 12 bits."""
+def _to_12_bits(folder: Path, sign: int = 0) -> None:
+    """Let the planes of single TIFFs be as of a camera of 12 bits, and of a driver of ScanR."""
     for path in folder.rglob("*.tif"):
         with tifffile.TiffFile(path) as tiff:
             page = tiff.pages.first
-            pixels, software = page.asarray() & 0xFFF, page.software
+            pixels, software = page.asarray() & 0xFFF | sign, page.software
         tifffile.imwrite(path, pixels, software=software, metadata=None)
 
 
@@ -74,6 +74,15 @@ def test_bioformats_finds_the_same_planes_with_the_same_pixels(
     assert len(set(pixels.values())) == len(pixels) == LAYOUT.plane_count
     assert pixels == _pixels(theirs, reader_settings)
     assert list(ours.channels) == list(theirs.channels)
+
+
+def test_a_sign_bit_that_bioformats_takes_from_scanr_pixels_does_not_count(
+    tmp_path: Path, reader_settings: Settings
+) -> None:
+    simulate(tmp_path / "plate", "scanr", LAYOUT)
+    _to_12_bits(tmp_path / "plate", sign=0x8000)
+    _, theirs = _both(tmp_path, reader_settings)
+    assert len(_pixels(theirs, reader_settings)) == LAYOUT.plane_count
 
 
 def test_bioformats_is_not_believed_of_scanr_pixels_of_more_than_12_bits(
