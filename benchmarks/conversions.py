@@ -34,6 +34,10 @@ class Plate(Protocol):
     def pixel_mb(self) -> float: ...
     @property
     def register_options(self) -> Sequence[str]: ...
+    def has(self, stamp: Sequence[int], /) -> bool:
+        """Whether a plane begins so."""
+        ...
+
     def is_right(self, stamp: Sequence[int], checksum: str, /) -> bool:
         """Whether a plane that begins so has the pixels of the source, by their SHA-256."""
         ...
@@ -104,7 +108,7 @@ def convert_by_peer(peer: Peer, programs: Path, plate: Plate, folder: Path) -> C
         written_mb = _size_mb(folder)
         if written_mb < 1:
             raise CannotRunError("it ends well, but has written nothing")
-        found = _stamped(programs, folder)
+        found = [one for one in _stamped(programs, folder) if plate.has(one[0])]
         identical = sum(plate.is_right(*one) for one in found)
         return _conversion(plate, [run], written_mb, len(found), identical)
     finally:

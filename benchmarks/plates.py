@@ -42,6 +42,10 @@ class Plate:
         """What registering must be told."""
         return ()
 
+    def has(self, stamp: Sequence[int]) -> bool:
+        """Whether a plane begins so; some pixels of others look like it by chance."""
+        return read_stamp(np.array([stamp])) in set[object](self.layout.plane_keys())
+
     def is_right(self, stamp: Sequence[int], checksum: str) -> bool:
         """Whether the plane of a stamp has pixels of such a SHA-256."""
         key = read_stamp(np.array([stamp]))
