@@ -19,10 +19,6 @@ _DTYPES = {
     "double-complex": "complex128",
 }
 
-# Of the pattern for a plane, so many bytes are kept in Java's memory: enough for 2048 x 2048
-# pixels of 16 bits.
-_MOST_KEPT = 16 * 2**20
-
 # They open what is no image: any table of numbers, archives.
 _EXCLUDED_READERS = ("TextReader", "ZipReader")
 
@@ -50,7 +46,6 @@ class OpenDataSet:
         self._path = path
         self._looked_at: tuple[int, int] | None = None
         self._first_unwritten: int | None = None
-        self._pattern: tuple[int, java.JavaObject] | None = None
         self._image_reader = java.new(
             "loci/formats/ImageReader", "(Lloci/formats/ClassList;)V", _reader_classes()
         )
@@ -104,8 +99,8 @@ class OpenDataSet:
         size = found["size_x"] * found["size_y"] * found["bytes_per_pixel"]
         samples = self._count_of(self._image_reader, "getRGBChannelCount")
         if samples == 1:
-            return read_all_written(functools.partial(self._open_bytes, self._reader, plane, size))
-        pixels = self._open_bytes(self._reader, plane, size, False)
+            return read_all_written(functools.partial(_open_bytes, self._reader, plane, size))
+        pixels = _open_bytes(self._reader, plane, size, over_pattern=False)
         return pixels, self._unwritten(series, plane, size * samples)
 
     def _unwritten(self, series: int, plane: int, size: int) -> int | None:
@@ -115,29 +110,10 @@ class OpenDataSet:
         """
         original = java.call(self._reader, "getOriginalIndex", "(I)I", plane)
         if self._looked_at != (series, original):
-            whole = functools.partial(self._open_bytes, self._image_reader, original, size)
+            whole = functools.partial(_open_bytes, self._image_reader, original, size)
             _, self._first_unwritten = read_all_written(whole)
             self._looked_at = series, original
         return self._first_unwritten
-
-    def _open_bytes(
-        self, reader: java.JavaObject, plane: int, size: int, over_pattern: bool
-    ) -> NDArray[np.uint8]:
-        """Let a reader write a plane into memory that holds the pattern, or zeros."""
-        memory = self._patterned(size) if over_pattern else java.byte_array(np.zeros(size, "u1"))
-        pixels = java.call(reader, "openBytes", "(I[B)[B", plane, memory)
-        array: NDArray[np.uint8] = np.asarray(pixels).view(np.uint8)
-        if array.size != size:
-            raise StructureChangedError(f"plane {plane} has {array.size} bytes, expected {size}")
-        return array
-
-    def _patterned(self, size: int) -> java.JavaObject:
-        if size > _MOST_KEPT:
-            return java.byte_array(pattern(size))
-        if self._pattern is None or self._pattern[0] != size:
-            self._pattern = size, java.byte_array(pattern(size))
-        # Java is faster at copying its own memory than at taking ours.
-        return java.static("java/util/Arrays", "copyOf", "([BI)[B", self._pattern[1], size)
 
     def close(self) -> None:
         """Close the files."""
@@ -185,6 +161,18 @@ class OpenDataSet:
             return {"used_files": None, "files_error": ": ".join(java.describe(error))}
         by_series = len(self.series) == 1 or len(first) < len(used)
         return {"used_files": used, "metadata_files": metadata, "files_by_series": by_series}
+
+
+def _open_bytes(
+    reader: java.JavaObject, plane: int, size: int, over_pattern: bool
+) -> NDArray[np.uint8]:
+    """Let a reader write a plane into memory that holds the pattern, or zeros."""
+    memory = pattern(size) if over_pattern else np.zeros(size, np.uint8)
+    pixels = java.call(reader, "openBytes", "(I[B)[B", plane, java.byte_array(memory))
+    array: NDArray[np.uint8] = np.asarray(pixels).view(np.uint8)
+    if array.size != size:
+        raise StructureChangedError(f"plane {plane} has {array.size} bytes, expected {size}")
+    return array
 
 
 def _reader_classes() -> java.JavaObject:
