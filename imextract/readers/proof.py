@@ -105,7 +105,10 @@ class PlaneProof:
             return self._doubt_other(ref, plane) if is_held else problems
         if not self._has_tiffs:
             return ""
-        if damage := self._evidence(ref.series).damage_unless_held(plane, self._likely_page(ref)):
+        evidence = self._evidence(ref.series)
+        if evidence.may_be_damaged and (
+            damage := evidence.damage_unless_held(plane, self._likely_page(ref))
+        ):
             return damage
         if self._is_lone_tiff:
             return ""
@@ -184,15 +187,12 @@ class _Evidence:
         for file in files:
             if file not in known:
                 self._examine(file)
-        self._may_be_damaged = not all(found.is_plain for found in self._healthy.values())
+        # Counted here, as it is asked for with every plane.
+        self.plane_count = sum(found.plane_count for found in self._healthy.values())
+        self.may_be_damaged = not all(found.is_plain for found in self._healthy.values())
         self._damages: list[str] = []
         self._digests: dict[tuple[int, ...], Iterator[bytes]] = {}
         self._seen: Counter[bytes] = Counter()
-
-    @property
-    def plane_count(self) -> int:
-        """How many planes healthy TIFFs hold."""
-        return sum(found.plane_count for found in self._healthy.values())
 
     def holds(self, plane: PixelArray, likely_page: int = 0) -> bool:
         """Whether a healthy TIFF holds the plane; decodes from a page on until it is found."""
@@ -209,9 +209,7 @@ class _Evidence:
 
         Of LZW or PackBits that do not decode, Bio-Formats gives the beginning, and then zeros.
         """
-        if not self._may_be_damaged or self.holds(plane, likely_page):
-            return ""
-        return "; ".join(self._damages[:3])
+        return "" if self.holds(plane, likely_page) else "; ".join(self._damages[:3])
 
     def count(self, plane: PixelArray) -> int:
         """Count the pages of healthy TIFFs that hold the plane; decodes all."""
