@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-__all__ = ["flush", "read_from_disk", "write_flushed"]
+__all__ = ["Bytes", "flush", "read_from_disk", "write_flushed"]
 
 Bytes: TypeAlias = bytes | memoryview
 

@@ -14,16 +14,15 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
-from imextract.durable import flush, read_from_disk, write_flushed
+from imextract.durable import Bytes, flush, read_from_disk, write_flushed
 from imextract.errors import ConfigError, DamagedPlaneError, StorageError
 
 __all__ = ["FolderStore", "open_store"]
 
 T = TypeVar("T")
-Bytes: TypeAlias = bytes | memoryview
 
 # Files being written lie here until they are renamed to their final place.
 _INCOMING = ".incoming"
