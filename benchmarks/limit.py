@@ -30,7 +30,7 @@ PlaneReader = Callable[[Sequence[Path], int, int], Iterator[Plane]]
 # The presets, as a user of h5py has them.
 FILTERS: dict[str, dict[str, Any]] = {
     "zstd": {"shuffle": True, **hdf5plugin.Zstd(clevel=1)},
-    "lz4": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=1)),
+    "lz4": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=2)),
     "gzip": {"shuffle": True, "compression": "gzip", "compression_opts": 4},
     "none": {},
 }

@@ -64,8 +64,9 @@ _ZSTD_9 = Pipeline(ZSTANDARD, (9,), is_shuffled=True)
 PRESETS = MappingProxyType(
     {
         "zstd": Preset("shuffle + Zstandard 1", (Pipeline(ZSTANDARD, (1,), is_shuffled=True),)),
-        # Blosc 1: four reserved values, level 5, byte shuffle, LZ4.
-        "lz4": Preset("Blosc LZ4 with shuffle", (Pipeline(BLOSC, (0, 0, 0, 0, 5, 1, 1)),)),
+        # Blosc 1: four reserved values, level 5, bit shuffle, LZ4. By bits, since LZ4 has no
+        # coding of its own for values that are merely frequent, as those of noise are.
+        "lz4": Preset("Blosc LZ4 with bit shuffle", (Pipeline(BLOSC, (0, 0, 0, 0, 5, 2, 1)),)),
         "gzip": Preset("shuffle + gzip 4", (Pipeline(DEFLATE, (4,), is_shuffled=True),)),
         # JPEG-LS foresees a pixel by its neighbours, which is best for what a
         # camera saw, but not for what was computed, and it ends at 16 bits.

@@ -16,7 +16,7 @@ from imextract.stored_pixels import decode_plane
 # What a user of h5py gives to have a preset's filters.
 FILTERS = {
     "zstd": {"shuffle": True, **hdf5plugin.Zstd(clevel=1)},
-    "lz4": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=1)),
+    "lz4": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=2)),
     "gzip": {"shuffle": True, "compression": "gzip", "compression_opts": 4},
     "archive": dict(hdf5plugin.FciDecomp()),
     "none": {},
