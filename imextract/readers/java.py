@@ -9,6 +9,8 @@ import javabridge
 import numpy as np
 from numpy.typing import NDArray
 
+from imextract.readers.bulk_reads import CLASS_NAME, with_bulk_reads
+
 __all__ = [
     "JARS",
     "XML_FLAGS",
@@ -88,6 +90,22 @@ def start_java(heap_mb: int, scratch: str) -> None:
         max_heap_size=f"{heap_mb}m",
         run_headless=True,
     )
+    _change_file_handle()
+
+
+def _change_file_handle() -> None:
+    """Load the class by which Bio-Formats reads files, changed, before anything uses it."""
+    loader = static("java/lang/ClassLoader", "getSystemClassLoader", "()Ljava/lang/ClassLoader;")
+    file = f"{CLASS_NAME.replace('.', '/')}.class"
+    get_resource = "(Ljava/lang/String;)Ljava/io/InputStream;"
+    stream = call(loader, "getResourceAsStream", get_resource, file)
+    found = call(stream, "readAllBytes", "()[B")
+    call(stream, "close", "()V")
+    changed = with_bulk_reads(np.asarray(found).tobytes())
+    if changed is not None:
+        define = "(Ljava/lang/String;[BII)Ljava/lang/Class;"
+        content = byte_array(np.frombuffer(changed, np.uint8))
+        call(loader, "defineClass", define, CLASS_NAME, content, 0, len(changed))
 
 
 def _memory_flags(heap_mb: int) -> list[str]:
