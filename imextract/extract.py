@@ -172,7 +172,10 @@ def _extract_here(place: Workplace, job: _Job, tally: Tally, patience: Patience)
                 if found is not None:
                     tally.add(plane, found, None)
                     continue
-                pixels = _read(reader, plane, following, tally)
+                pixels = _read(reader, plane, tally)
+                if following is not None:
+                    patience.wait_for(following.sources[0].source_file)
+                    reader.prefetch(following)
                 if pixels is not None:
                     patience.wait_for(store.root)
                     encoded = encode(plane, pixels, job.compression, stamp)
@@ -182,18 +185,13 @@ def _extract_here(place: Workplace, job: _Job, tally: Tally, patience: Patience)
             tally.add_all(writer.rest())
 
 
-def _read(
-    reader: SourceReader, plane: PlaneRecord, following: PlaneRecord | None, tally: Tally
-) -> PixelArray | None:
+def _read(reader: SourceReader, plane: PlaneRecord, tally: Tally) -> PixelArray | None:
     """Read a plane; None if it cannot be read, which is recorded."""
     try:
-        pixels = reader.read(plane)
+        return reader.read(plane)
     except _PLANE_ERRORS as error:
         tally.fail(plane, error)
         return None
-    if following is not None:
-        reader.prefetch(following)
-    return pixels
 
 
 def _with_next(planes: list[PlaneRecord]) -> Iterator[tuple[PlaneRecord, PlaneRecord | None]]:

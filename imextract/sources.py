@@ -5,8 +5,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Self
+
+import numpy as np
 
 from imextract.closing import Closing
 from imextract.config import Settings
@@ -18,11 +21,15 @@ from imextract.planes import PixelArray
 from imextract.projection import project_maximum
 from imextract.readers.expected import MOST_OPEN, ExpectedFile
 from imextract.readers.protocol import PlaneReader
+from imextract.readers.read_ahead import read_file_ahead
 from imextract.readers.registry import open_reader
 
 __all__ = ["SourceReader"]
 
 logger = logging.getLogger(__name__)
+
+# What stands before the first plane of a file, at most; if it is more, it is read when needed.
+_HEAD_BYTES = 2**16
 
 # Of a plate of thousands, each plane would otherwise look at all.
 _MOST_WATCHED = 64
@@ -93,7 +100,7 @@ class SourceReader(Closing):
         PlaneMismatchError
             If the pixels are not of the planned size and type.
         """
-        pixels = project_maximum(self._read_source(source) for source in plane.sources)
+        pixels = project_maximum(self._read_sources(plane))
         if pixels.shape != (plane.height, plane.width) or pixels.dtype.name != plane.dtype:
             source = plane.sources[0]
             raise PlaneMismatchError(
@@ -104,10 +111,22 @@ class SourceReader(Closing):
         return pixels
 
     def prefetch(self, plane: PlaneRecord) -> None:
-        """Say which plane is read next; a reader that is open may start on it."""
-        source = plane.sources[0]
+        """Say which plane is read next; its reader, or the disk, may start on it."""
+        self._prefetch(plane, plane.sources[0])
+
+    def _prefetch(self, plane: PlaneRecord, source: SourcePlane) -> None:
         if source.entry_id in self._open:
             self._open[source.entry_id].reader.prefetch(source.ref)
+        elif source.entry_id not in self._broken:
+            most = plane.height * plane.width * np.dtype(plane.dtype).itemsize + _HEAD_BYTES
+            read_file_ahead(self._data_sets[source.entry_id].entry.path, most)
+
+    def _read_sources(self, plane: PlaneRecord) -> Iterator[PixelArray]:
+        for source, following in zip_longest(plane.sources, plane.sources[1:]):
+            pixels = self._read_source(source)
+            if following is not None:
+                self._prefetch(plane, following)
+            yield pixels
 
     def _read_source(self, source: SourcePlane) -> PixelArray:
         opened = self._opened(source)

@@ -1,6 +1,8 @@
 """Small real files for tests: Bio-Formats' ``.fake`` files and TIFFs."""
 
+import ctypes
 import hashlib
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,3 +71,15 @@ def ref_of(row: ManifestRow) -> PlaneRef:
     """Give where a plane that is not absent lies in its file."""
     assert row.ref is not None
     return row.ref
+
+
+def is_in_memory(path: Path, start: int = 0) -> bool:
+    """Say whether the system holds the page of a file that begins there, by mincore(2)."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
+        address = np.frombuffer(pages, np.uint8).ctypes.data
+        answer = ctypes.c_ubyte()
+        libc = ctypes.CDLL(None, use_errno=True)
+        size = ctypes.c_size_t(mmap.PAGESIZE)
+        if libc.mincore(ctypes.c_void_p(address + start), size, ctypes.byref(answer)) != 0:
+            raise OSError(ctypes.get_errno(), "mincore", str(path))
+    return bool(answer.value & 1)

@@ -13,6 +13,7 @@ from imextract.errors import DamagedPixelsError, PlaneNotFoundError, SourceFileE
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.expected import ExpectedFile, refuse_changed
 from imextract.readers.inspection import Inspection
+from imextract.readers.read_ahead import read_parts_ahead
 from imextract.readers.source import open_source
 from imextract.readers.tiff_pages import check_page, decode_page, dtype_name, open_pages
 from imextract.readers.tiff_structure import check_tiff, is_tiff
@@ -112,7 +113,11 @@ class TiffReader(Closing):
         return plane
 
     def prefetch(self, ref: PlaneRef) -> None:
-        """Do nothing: the operating system reads ahead."""
+        """Have the disk read the page of a plane."""
+        number = ref.plane // self._samples
+        if self._stack_size is None and 0 <= number < len(self._pages):
+            page = self._pages[number]
+            read_parts_ahead(self._stream, page.dataoffsets, page.databytecounts)
 
     def close(self) -> None:
         """Close the file."""

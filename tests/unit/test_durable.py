@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imextract.durable import read_from_disk, write_flushed
+from tests.support import is_in_memory
 
 MIB = 2**20
 
@@ -24,15 +25,6 @@ def test_no_file_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         write_flushed(tmp_path / "plane.h5", bytes(2 * MIB))
     assert (tmp_path / "plane.h5").read_bytes() == b"old"
-
-
-def is_in_memory(path: Path) -> bool:
-    """Say whether the system could give the file without asking the disk."""
-    with path.open("rb") as file:
-        try:
-            return os.preadv(file.fileno(), [bytearray(4096)], 0, os.RWF_NOWAIT) > 0
-        except BlockingIOError:
-            return False
 
 
 def test_a_large_file_takes_no_room_in_memory(tmp_path: Path) -> None:

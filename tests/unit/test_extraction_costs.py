@@ -100,6 +100,29 @@ def test_a_job_opens_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(opened) == len(set(opened)) == MOST_OPEN + 1
 
 
+def test_a_job_has_the_next_file_read_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractor = make_experiment(tmp_path, sites=2).extractor
+    order: list[tuple[str, Path]] = []
+
+    def opened(name: str, path: Path, *given: Any) -> PlaneReader:
+        order.append(("opened", path))
+        return open_reader(name, path, *given)
+
+    monkeypatch.setattr("imextract.sources.open_reader", opened)
+    # Noted, not done: these files are in memory anyway.
+    monkeypatch.setattr(
+        "imextract.sources.read_file_ahead", lambda path, _: order.append(("ahead", path))
+    )
+    (batch,) = extractor.create_run_batches(ImextractBatchArguments())
+    assert extractor.run_job(batch).extracted == 8
+    files = [path for what, path in order if what == "opened"]
+    assert len(files) > 1
+    rest = [step for path in files[1:] for step in (("ahead", path), ("opened", path))]
+    assert order == [("opened", files[0]), *rest]
+
+
 def _stacks(folder: Path, files: int, tpoints: int) -> Manifest:
     """Write a TIFF per zplane, of a page per tpoint, and give the manifest by tpoints."""
     folder.mkdir()

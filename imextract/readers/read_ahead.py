@@ -1,0 +1,66 @@
+"""Having the disk read what is needed next, while the processor is at something else."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from imextract.errors import SourceFileError
+from imextract.readers.source import open_source
+
+__all__ = ["read_file_ahead", "read_parts_ahead"]
+
+# Linux reads no more ahead at a time than the disk takes in one request (mm/readahead.c,
+# force_page_cache_ra), of which this is a usual size.
+_STEP = 2**19
+
+# macOS has none.
+_CAN_ADVISE = hasattr(os, "posix_fadvise")
+
+
+def read_file_ahead(path: Path, most: int) -> None:
+    """Have the beginning of a file read; waits for none of it.
+
+    Only a hint: what is wrong with the file is for who reads it to say.
+
+    Parameters
+    ----------
+    most
+        How many bytes at most.
+    """
+    with contextlib.suppress(SourceFileError, OSError), open_source(path) as stream:
+        _advise(stream, 0, min(most, os.fstat(stream.fileno()).st_size))
+
+
+def read_parts_ahead(stream: BinaryIO, starts: Sequence[int], sizes: Sequence[int]) -> None:
+    """Have parts of an open file read, as `read_file_ahead`.
+
+    Parameters
+    ----------
+    starts, sizes
+        First byte and bytes of each part, as the file tells them: they may be anything.
+    """
+    with contextlib.suppress(OSError, OverflowError):
+        length = os.fstat(stream.fileno()).st_size
+        for start, end in _joined(starts, sizes):
+            _advise(stream, start, min(end, length) - start)
+
+
+def _joined(starts: Sequence[int], sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Give the first byte and the end of parts, those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for start, size in sorted(zip(starts, sizes, strict=False)):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], start + size)
+        else:
+            joined.append((start, start + size))
+    return joined
+
+
+def _advise(stream: BinaryIO, start: int, size: int) -> None:
+    if not _CAN_ADVISE:
+        return
+    for at in range(start, start + size, _STEP):
+        step = min(_STEP, start + size - at)
+        os.posix_fadvise(stream.fileno(), at, step, os.POSIX_FADV_WILLNEED)
