@@ -1,6 +1,8 @@
 """Proof that planes are stored: read back, and compared with their originals."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal
 
 from imextract.checksum import checksum_of_pixels
@@ -24,10 +26,18 @@ give what the ledger says, or both."""
 
 
 class Proof(Closing):
-    """Proves planes, some at a time; the originals of the last ones stay open for the next."""
+    """Proves planes, some at a time; the originals of the last ones stay open for the next.
 
-    def __init__(self, place: Workplace) -> None:
+    Parameters
+    ----------
+    threads
+        Stored planes that are read at once, so that one is decompressed while the disk reads
+        another. Who gives more than one must be able to end this process: they are waited for.
+    """
+
+    def __init__(self, place: Workplace, threads: int = 1) -> None:
         self._place = place
+        self._threads = threads
         self._reader = SourceReader({}, place.settings)
 
     def errors(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:
@@ -41,7 +51,10 @@ class Proof(Closing):
             planes = read_planes(session, plane_ids)
         if kind != "stored":
             self._reader.turn_to(self._place.database, planes)
-        found = {plane.id: self._error(plane, kind) for plane in planes}
+        threads = self._threads if kind == "stored" else 1
+        with ThreadPoolExecutor(threads) as pool:
+            errors = pool.map(partial(self._error, kind=kind), planes)
+            found = {plane.id: error for plane, error in zip(planes, errors, strict=True)}
         gone = dict.fromkeys(plane_ids, "the ledger has no such plane any more")
         return {plane_id: e for plane_id in plane_ids if (e := (gone | found)[plane_id])}
 

@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 # Planes that are read from the ledger and proven together.
 _GROUP = 16
+# Stored planes that are read at once for each core: while the disk reads one, another is
+# decompressed. Measured (python -m benchmarks --only reading): a third is no gain.
+_AT_ONCE = 2
 # Planes of one request, and those for which a process of its own is worth its start. Measured
 # (python -m benchmarks --only reading): fewer are proven sooner by threads of this one.
 _PIECE = 16
@@ -56,7 +59,8 @@ class Prover(Closing):
         # would be used; originals are read one after the other there.
         self._asks_for_stored = self._workers == cores
         self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
-        self._threads = ThreadPoolExecutor(cores)
+        self._at_once = _AT_ONCE * cores
+        self._threads = ThreadPoolExecutor(self._at_once)
         self._proof: Proof | None = None
         # Of the originals here: one open after the other.
         self._one_thread = ThreadPoolExecutor(1)
@@ -89,7 +93,7 @@ class Prover(Closing):
                 for at in range(0, len(planes.ids), _PIECE)
             ]
             waiting.append((name, jobs))
-            while len(waiting) > 2 * _cores():
+            while len(waiting) > 2 * self._at_once:
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())

@@ -31,7 +31,7 @@ class _Session:
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
-        self._proof = Proof(place)
+        self._proof = Proof(place, threads=2)
         self._planes: dict[int, PlaneRecord] = {}
         self._reader: SourceReader | None = None
 

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Barrier
 
 import h5py
 import numpy as np
@@ -15,7 +16,7 @@ from imextract.batches import ImextractBatchArguments
 from imextract.channel_image_file import ChannelImageFile
 from imextract.database.models import ChannelImageFileRow
 from imextract.database.models import MicroscopeImageFileRow as File
-from imextract.database.planes import NOT_STORED
+from imextract.database.planes import NOT_STORED, PlaneRecord
 from imextract.errors import (
     ConfigError,
     DamagedPlaneError,
@@ -23,8 +24,11 @@ from imextract.errors import (
     PlaneNotFoundError,
     StorageError,
 )
+from imextract.planes import PixelArray
 from imextract.proof import Proof, ProofKind
 from imextract.records import current_jobs
+from imextract.store import FolderStore
+from imextract.stored import load_plane
 from imextract.verify import verify_experiment
 from tests.experiments import (
     CHANNELS,
@@ -286,6 +290,24 @@ def test_verify_names_what_rotted(experiment: SmallExperiment) -> None:
     assert len(errors) == 2
     assert any(str(rotten) in error and "damaged" in error for error in errors)
     assert any(str(missing) in error and "missing" in error for error in errors)
+
+
+def test_a_plane_is_read_while_another_is_decompressed(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment.extract()
+    both = Barrier(2)
+
+    def load(store: FolderStore, plane: PlaneRecord, *, from_disk: bool) -> PixelArray:
+        both.wait(timeout=10)
+        return load_plane(store, plane, from_disk=from_disk)
+
+    monkeypatch.setattr("imextract.proof.load_plane", load)
+    monkeypatch.setattr("imextract.prover._PIECE", 1)
+    monkeypatch.setattr("imextract.prover._cores", lambda: 1)
+    assert_all_whole(experiment)
+    with Proof(experiment.place, threads=2) as proof:
+        assert not proof.errors([image.record.id for image in images(experiment)], "stored")
 
 
 def test_storage_that_fails_stops_the_job_and_keeps_what_is_done(
