@@ -1,4 +1,7 @@
-"""Answers all questions, one table each: ``python -m benchmarks [--quick] [--only NAME]``."""
+"""Answers all questions, a table or more each: ``python -m benchmarks [--quick] [--only NAME]``.
+
+``--quick --tools --only peers`` sees that every other tool still runs, with few planes.
+"""
 
 import argparse
 import datetime as dt
@@ -42,6 +45,7 @@ def main() -> int:
     """Answer the questions and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few planes, no other tools")
+    parser.add_argument("--tools", action="store_true", help="other tools even if quick")
     parser.add_argument("--only", choices=QUESTIONS, action="append", help="this question alone")
     parser.add_argument("--folder", type=Path, help="on the disk that is to be measured")
     parser.add_argument("--data", type=Path, default=REAL_FILES, help="folder of real files")
@@ -59,7 +63,8 @@ def main() -> int:
     ]
     failed = 0
     with tempfile.TemporaryDirectory(prefix="imextract-bench-", dir=options.folder) as folder:
-        bench = Bench(Path(folder), options.quick, options.data)
+        has_tools = options.tools or not options.quick
+        bench = Bench(Path(folder), options.quick, has_tools, options.data)
         for name in options.only or QUESTIONS:
             start = time.monotonic()
             try:
@@ -74,10 +79,11 @@ def main() -> int:
 
 
 def _command(options: argparse.Namespace) -> str:
-    if not options.only:
+    if not options.only and not options.tools:
         return "make bench-quick" if options.quick else "make bench"
-    quick = ["--quick"] if options.quick else []
-    return " ".join(["python -m benchmarks", *quick, *(f"--only {name}" for name in options.only)])
+    flags = [flag for flag in ("quick", "tools") if getattr(options, flag)]
+    only = [f"only {name}" for name in options.only or ()]
+    return " ".join(["python -m benchmarks", *(f"--{option}" for option in flags + only)])
 
 
 def _now() -> str:

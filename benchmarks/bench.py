@@ -17,13 +17,16 @@ class Bench:
     folder
         A temporary folder, on the disk that is to be measured.
     is_quick
-        True for the short form: fewer planes, fewer rounds, no other tools.
+        True for the short form: fewer planes, fewer rounds.
+    has_tools
+        Whether other tools are measured, too.
     data
         A folder of real microscope files, which need not be there.
     """
 
     folder: Path
     is_quick: bool
+    has_tools: bool = False
     data: Path = REAL_FILES
     workers: int = 2
 
@@ -36,6 +39,11 @@ class Bench:
     def wells_of_jobs(self) -> tuple[int, int]:
         """Wells of the plates of whole jobs: for the slow, and for all others."""
         return (2, 2) if self.is_quick else (8, 16)
+
+    @property
+    def real_mb(self) -> tuple[int, int]:
+        """MB of pixels of every microscope, of the small and of the large plate."""
+        return (20, 60) if self.is_quick else (20, 200)
 
     @property
     def rounds(self) -> int:

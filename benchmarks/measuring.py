@@ -93,10 +93,13 @@ def own_peak_mb() -> float:
 def _output(process: "subprocess.Popen[str]", timeout_s: float) -> str:
     try:
         output, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
+    except BaseException as error:
+        # An interrupt, too, which is for this process alone.
         os.killpg(process.pid, 9)
         process.communicate()
-        raise CannotRunError(f"not done within {timeout_s:.0f} s") from error
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise CannotRunError(f"not done within {timeout_s:.0f} s") from error
+        raise
     return str(output)
 
 

@@ -13,7 +13,7 @@ from benchmarks.plates import multi_series_file, operetta_plate
 from benchmarks.real_planes import has_real_planes, real_plate
 from benchmarks.tables import Table
 
-__all__ = ["tables"]
+__all__ = ["Runs", "add_peer", "tables"]
 
 _COLUMNS = (
     "tool", "ours : its MB/s", "steady", "ours : its MB/CPU-s, steady", "MB/s, whole job",
@@ -27,8 +27,6 @@ _NOTE = (
     "Prefect server that is up. Steady: what the planes more than the first 32 cost, which leaves "
     "starting out. Identical: of the planes looked at, those stored with the pixels of the source."
 )
-# Of every microscope: small plate, large plate.
-_REAL_MB = (20, 200)
 Convert = Callable[[Plate], Conversion]
 
 
@@ -59,7 +57,7 @@ def tables(bench: Bench) -> Iterator[Table]:
     """Measure every tool on a small and on a large plate."""
     with serving_flows(bench) as flows:
         yield _of_single_tiffs(bench, flows)
-        if not bench.is_quick:
+        if bench.has_tools:
             yield _of_one_file(bench, flows)
             if has_real_planes(bench):
                 yield _of_real_planes(bench, flows)
@@ -68,13 +66,13 @@ def tables(bench: Bench) -> Iterator[Table]:
 def _of_single_tiffs(bench: Bench, flows: Flows) -> Table:
     table = Table("How fast is the whole job, against what people use?", _COLUMNS, note=_NOTE)
     middle, large = (operetta_plate(bench, wells) for wells in bench.wells_of_jobs)
-    small = None if bench.is_quick else operetta_plate(bench, 1)
+    small = operetta_plate(bench, 1) if bench.has_tools else None
     ours = _add_ours(bench, flows, table, "zstd", small, large)
-    if not bench.is_quick:
+    if bench.has_tools:
         _add_ours(bench, flows, table, "lz4", small, large, ours)
-    others = () if bench.is_quick else (tissuemaps("opencv"), *PEERS)
+    others = (tissuemaps("opencv"), *PEERS) if bench.has_tools else ()
     for peer in (tissuemaps("bioformats"), *others):
-        _add_peer(bench, table, peer, ours, small, middle if peer.is_slow else large)
+        add_peer(bench, table, peer, ours, small, middle if peer.is_slow else large)
     return table
 
 
@@ -86,7 +84,7 @@ def _of_one_file(bench: Bench, flows: Flows) -> Table:
     ours = _runs(by_java, small, large)
     _add(table, "imextract, by Bio-Formats", ours, ours)
     _add(table, "imextract, by its own reader", own, ours)
-    _add_peer(bench, table, tissuemaps("bioformats", folder=""), ours, small, large)
+    add_peer(bench, table, tissuemaps("bioformats", folder=""), ours, small, large)
     return table
 
 
@@ -96,10 +94,10 @@ def _of_real_planes(bench: Bench, flows: Flows) -> Table:
         "Single-plane TIFFs of several microscopes, as they are compressed, each copied until "
         "its pixels are as many; otherwise as above."
     )
-    small, large = (real_plate(bench, megabytes) for megabytes in _REAL_MB)
+    small, large = (real_plate(bench, megabytes) for megabytes in bench.real_mb)
     ours = _add_ours(bench, flows, table, "zstd", small, large)
     for reader in ("bioformats", "opencv"):
-        _add_peer(bench, table, tissuemaps(reader, folder=""), ours, small, large)
+        add_peer(bench, table, tissuemaps(reader, folder=""), ours, small, large)
     return table
 
 
@@ -118,17 +116,20 @@ def _add_ours(
     return runs
 
 
-def _add_peer(
+def add_peer(
     bench: Bench, table: Table, peer: Peer, ours: Runs, small: Plate | None, large: Plate
 ) -> None:
+    """Measure a tool; one that fails gives a row that says why."""
     folder = bench.folder / "peer"
     try:
         with installed(peer, folder / "environment") as programs:
             target = folder / "target"
             runs = _runs(lambda plate: convert_by_peer(peer, programs, plate, target), small, large)
         _add(table, peer.name, runs, ours)
-    except CannotRunError as error:
-        table.add(peer.name, f"does not run here: {error}", *[""] * (len(_COLUMNS) - 2))
+    except Exception as error:  # noqa: BLE001  a fence: a tool fails in ways of its own
+        kind = "" if isinstance(error, CannotRunError) else f"{type(error).__name__}: "
+        reason = f"does not run here: {kind}{error}"
+        table.add(peer.name, reason, *[""] * (len(_COLUMNS) - 2))
 
 
 def _runs(convert: Convert, small: Plate | None, large: Plate) -> Runs:
