@@ -55,9 +55,9 @@ XML_FLAGS = (
     "-Djdk.xml.maxGeneralEntitySizeLimit=1000000",
 )
 _NOWHERE = ("Host=127.0.0.1", "Port=9")
-# Not among them (python -m benchmarks.java_flags): an archive of classes saves 0.4 s of CPU
+# Not among them (python -m benchmarks.java_flags): an archive of classes saves 0.2 s of CPU
 # a worker, but is one more file to write, to guard and to keep in step with the jar; without
-# the optimising compiler a worker starts as early, but each plane costs more than twice.
+# the optimising compiler a worker starts as early, but decodes LZW a third more slowly.
 _FLAGS = (
     "-Xrs",
     "-XX:-UsePerfData",
