@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-__all__ = ["Bytes", "flush", "read_from_disk", "write_flushed"]
+__all__ = ["Bytes", "blocks", "flush", "read_from_disk", "write_flushed"]
 
 Bytes: TypeAlias = bytes | memoryview
 
@@ -22,6 +22,20 @@ _LEAST_DIRECT = 2**20
 
 # macOS has none.
 _DIRECT = getattr(os, "O_DIRECT", 0)
+
+
+def blocks(least: int) -> memoryview:
+    """Give memory of whole blocks that begins where one begins: from there the disk can take it.
+
+    Parameters
+    ----------
+    least
+        Bytes that it must hold.
+    """
+    size = -(-least // _BLOCK) * _BLOCK
+    space = np.empty(size + _BLOCK, np.uint8)
+    start = -space.ctypes.data % _BLOCK
+    return space[start : start + size].data
 
 
 def write_flushed(path: Path, content: Bytes) -> None:
@@ -72,25 +86,25 @@ def read_from_disk(path: Path) -> memoryview:
     """
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        blocks = _blocks(size)
+        room = blocks(size)
         # Some file systems take the flag and read through memory all the same (Btrfs what it
         # has compressed): they are to have forgotten what they hold.
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         try:
             fcntl(file, F_SETFL, fcntl(file, F_GETFL) | _DIRECT)
-            return blocks[: _read(file, blocks, size)]
+            return room[: _read(file, room, size)]
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
         # This file system cannot.
         fcntl(file, F_SETFL, fcntl(file, F_GETFL) & ~_DIRECT)
         file.seek(0)
-        return blocks[: _read(file, blocks, size)]
+        return room[: _read(file, room, size)]
 
 
-def _read(file: BinaryIO, blocks: memoryview, size: int) -> int:
+def _read(file: BinaryIO, room: memoryview, size: int) -> int:
     count = 0
-    while count < size and (more := file.readinto(blocks[count:])):  # type: ignore[attr-defined]  # unbuffered
+    while count < size and (more := file.readinto(room[count:])):  # type: ignore[attr-defined]  # unbuffered
         count += more
     return count
 
@@ -102,7 +116,7 @@ def _write_directly(file: BinaryIO, content: Bytes) -> bool:
     flags = fcntl(file, F_GETFL)
     try:
         fcntl(file, F_SETFL, flags | _DIRECT)
-        _write(file, _in_blocks(content))
+        _write_blocks(file, content)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
@@ -121,18 +135,23 @@ def _write(file: BinaryIO, content: Bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _in_blocks(content: Bytes) -> memoryview:
+def _write_blocks(file: BinaryIO, content: Bytes) -> None:
+    """Write bytes, filled up to whole blocks: without a copy, if they lie where a block begins."""
+    lies_right = np.frombuffer(content, np.uint8).ctypes.data % _BLOCK == 0
+    whole = len(content) // _BLOCK * _BLOCK if lies_right else 0
+    parts = [memoryview(content)[:whole], _in_blocks(memoryview(content)[whole:])]
+    while parts:
+        count = os.writev(file.fileno(), parts)
+        while parts and count >= len(parts[0]):
+            count -= len(parts.pop(0))
+        if parts:
+            parts[0] = parts[0][count:]
+
+
+def _in_blocks(content: memoryview) -> memoryview:
     """Copy bytes to where blocks begin, filled up to whole blocks."""
-    blocks = _blocks(len(content))
-    blocks[: len(content)] = memoryview(content)
+    room = blocks(len(content))
+    room[: len(content)] = content
     # Nothing of what else was in memory is to reach the disk.
-    blocks[len(content) :] = bytes(len(blocks) - len(content))
-    return blocks
-
-
-def _blocks(least: int) -> memoryview:
-    """Give memory of whole blocks, from where one begins on."""
-    size = -(-least // _BLOCK) * _BLOCK
-    space = np.empty(size + _BLOCK, np.uint8)
-    start = -space.ctypes.data % _BLOCK
-    return space[start : start + size].data
+    room[len(content) :] = bytes(len(room) - len(content))
+    return room

@@ -29,6 +29,7 @@ from imextract.chunks import Bytes, ChunkLayout, Offset, choose_pipeline, encode
 from imextract.compression import PRESETS, CompressionName, Pipeline
 from imextract.damage import damage_named
 from imextract.errors import StorageError
+from imextract.file_image import FileImage
 from imextract.planes import PIXEL_TYPES, PixelArray
 
 __all__ = ["Attributes", "decode_attributes", "encode_plane", "require_agreement"]
@@ -36,10 +37,15 @@ __all__ = ["Attributes", "decode_attributes", "encode_plane", "require_agreement
 DATASET = b"array"
 INDEX = b"index"
 
+# For attributes, index and what else HDF5 keeps.
+_ROOM_BESIDES = 2**16
+
 Attributes: TypeAlias = Mapping[str, str | int | float]
 
 
-def encode_plane(pixels: PixelArray, attributes: Attributes, compression: CompressionName) -> bytes:
+def encode_plane(
+    pixels: PixelArray, attributes: Attributes, compression: CompressionName
+) -> memoryview:
     """Build the HDF5 file of a plane.
 
     Parameters
@@ -52,7 +58,7 @@ def encode_plane(pixels: PixelArray, attributes: Attributes, compression: Compre
 
     Returns
     -------
-    bytes
+    memoryview
         The file: dataset ``array`` in chunks.
 
     Raises
@@ -74,7 +80,7 @@ def encode_plane(pixels: PixelArray, attributes: Attributes, compression: Compre
         ) from error
 
 
-def decode_attributes(content: bytes, name: str) -> dict[str, str | int | float]:
+def decode_attributes(content: Bytes, name: str) -> dict[str, str | int | float]:
     """Read the root attributes from the bytes of a plane's file.
 
     Raises
@@ -119,12 +125,15 @@ def require_agreement(content: Bytes, index: ChunkIndex) -> None:
         raise ValueError("its chunks lie elsewhere than its index says")
 
 
-def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionName) -> bytes:
+def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionName) -> memoryview:
     layout = ChunkLayout.of(*pixels.shape)
     pipeline = choose_pipeline(pixels, layout, PRESETS[compression])
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
-    access.set_fapl_core(block_size=1 << 20, backing_store=False)
+    # Closing the file is to write all of it, whatever of it is still open.
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    image = FileImage(pixels.nbytes + _ROOM_BESIDES)
+    access.set_fileobj_driver(h5fd.fileobj_driver, image)
     file = h5f.create(b"plane.h5", h5f.ACC_TRUNC, fapl=access)
     try:
         index = ChunkIndex.blank(layout, pixels.dtype.name, pipeline, attributes)
@@ -135,11 +144,9 @@ def _build(pixels: PixelArray, attributes: Attributes, compression: CompressionN
         dataset = _create_dataset(file, pixels, layout, pipeline)
         index = replace(index, table=_write_chunks(dataset, pixels, layout, pipeline))
         room.write(h5s.ALL, h5s.ALL, np.frombuffer(index.encode(), np.uint8))
-        h5f.flush(file)
-        image: bytes = file.get_file_image()
-        return image
     finally:
         file.close()
+    return image.content
 
 
 def _create_index(file: h5f.FileID, size: int) -> h5d.DatasetID:

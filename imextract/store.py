@@ -111,7 +111,7 @@ class FolderStore:
             )
         return path
 
-    def put(self, location: str, content: bytes, *, replaces: bool = False) -> None:
+    def put(self, location: str, content: Bytes, *, replaces: bool = False) -> None:
         """Write a file durably; readers see the old one, the new one, never a part.
 
         Parameters
@@ -279,7 +279,7 @@ class FolderStore:
         finally:
             probe.unlink()
 
-    def _place(self, path: Path, content: bytes, name: Callable[[Path, Path], None]) -> None:
+    def _place(self, path: Path, content: Bytes, name: Callable[[Path, Path], None]) -> None:
         temporary = self._temporary()
         try:
             write_flushed(temporary, content)

@@ -7,6 +7,7 @@ from typing import Any
 
 from imextract.attributes import FORMAT_VERSION, IDENTITY, plane_attributes
 from imextract.checksum import checksum_of_bytes, checksum_of_pixels, is_constant
+from imextract.chunks import Bytes
 from imextract.compression import CompressionName
 from imextract.database.planes import PlaneRecord, plane_location
 from imextract.errors import DamagedPlaneError
@@ -42,7 +43,7 @@ class StoredPlane:
 class EncodedPlane:
     """A plane as it is to be stored, and what the ledger will keep of it."""
 
-    content: bytes
+    content: Bytes
     pixel_bytes: int
     stored: StoredPlane
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imextract.durable import read_from_disk, write_flushed
+from imextract.durable import blocks, read_from_disk, write_flushed
 from tests.support import is_in_memory
 
 MIB = 2**20
@@ -16,6 +16,28 @@ MIB = 2**20
 @pytest.mark.parametrize("size", [0, 1, 4096, MIB - 1, MIB, MIB + 1, 3 * MIB + 4097])
 def test_a_file_of_any_size_is_written_whole(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
+    write_flushed(tmp_path / "plane.h5", content)
+    assert (tmp_path / "plane.h5").read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [MIB, MIB + 1, 3 * MIB + 4097])
+@pytest.mark.parametrize("offset", [0, 1, 4096])
+def test_content_is_written_whole_wherever_it_lies(tmp_path: Path, size: int, offset: int) -> None:
+    room = blocks(size + offset)
+    content = room[offset : offset + size]
+    content[:] = os.urandom(size)
+    write_flushed(tmp_path / "plane.h5", content)
+    assert (tmp_path / "plane.h5").read_bytes() == content
+
+
+def test_what_is_written_in_parts_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Patched: no disk can be told to take less than it is given.
+    real = os.writev
+    monkeypatch.setattr(os, "writev", lambda file, parts: real(file, [parts[0][: 2**18]]))
+    content = blocks(3 * MIB + 5)[: 3 * MIB + 5]
+    content[:] = os.urandom(len(content))
     write_flushed(tmp_path / "plane.h5", content)
     assert (tmp_path / "plane.h5").read_bytes() == content
 

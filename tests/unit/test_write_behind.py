@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from imextract.database.planes import PlaneRecord, planes_of_batch
+from imextract.durable import Bytes
 from imextract.errors import StorageError
 from imextract.store import FolderStore
 from imextract.stored import EncodedPlane, encode
@@ -23,7 +24,7 @@ class SlowStore(FolderStore):
         self.refused: set[str] = set()
         self.check()
 
-    def put(self, location: str, content: bytes, *, replaces: bool = False) -> None:
+    def put(self, location: str, content: Bytes, *, replaces: bool = False) -> None:
         self.may_finish.wait()
         if location in self.refused:
             raise StorageError(f"{location}: no space")
