@@ -9,7 +9,8 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.api import api_for_workers
 from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
-from flows.loaded import forked_workers, keep_loaded
+from flows.forking import forked_workers
+from flows.loaded import keep_loaded
 from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
 from flows.reports import Summary, publish, require_all, show_progress, summarise
 from flows.retry import is_retry

@@ -1,5 +1,6 @@
 """The flow `imextract` through its deployment: server, worker, Dask processes, real files."""
 
+import gc
 import json
 import os
 import subprocess
@@ -12,9 +13,12 @@ import psutil
 import pytest
 from distributed import LocalCluster
 from prefect_dask.task_runners import DaskTaskRunner
+from sqlalchemy import update
 
 from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
-from flows.loaded import forked_workers
+from flows.forking import forked_workers
+from imextract.database.models import MicroscopeImageFileRow
+from imextract.workplace import Workplace
 from tests.deployed import Deployed, pixels_of
 from tests.prefect_server import wait_until
 
@@ -118,34 +122,78 @@ def test_the_workers_go_while_the_flow_accounts_for_the_planes() -> None:
         )
 
 
-def test_workers_are_forked_from_one_process_and_see_the_environment_of_now(
+def test_workers_are_forked_loaded_and_see_the_environment_of_now(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for number in ("1", "2"):
-        monkeypatch.setenv("IMEXTRACT_STORAGE_URL", f"/of/run/{number}")
+    names = ("IMEXTRACT_STORAGE_URL", "IMEXTRACT_READ_TIMEOUT_S")
+    parents, kept, seen = [], [], []
+    for storage, timeout_s in (("/of/run/1", "7"), ("/of/run/2", None), ("/of/run/2", None)):
+        monkeypatch.setenv("IMEXTRACT_STORAGE_URL", storage)
+        if timeout_s is None:
+            monkeypatch.delenv("IMEXTRACT_READ_TIMEOUT_S", raising=False)
+        else:
+            monkeypatch.setenv("IMEXTRACT_READ_TIMEOUT_S", timeout_s)
         settings = runner_settings("local", WorkerSize(2, 1, 700, "01:00:00"))
         with forked_workers(), DaskTaskRunner(**settings) as runner:
-            client = runner.client
-            client.wait_for_workers(2)
-            parents = set(client.run(os.getppid).values())
-            seen = set(client.run(os.getenv, "IMEXTRACT_STORAGE_URL").values())
-        assert seen == {f"/of/run/{number}"}
-        assert len(parents) == 1
-        assert os.getpid() not in parents
+            runner.client.wait_for_workers(2)
+            parents.append(set(runner.client.run(os.getppid).values()))
+            kept.append(set(runner.client.run(gc.get_freeze_count).values()))
+            seen.append(list(runner.client.run(lambda: tuple(map(os.getenv, names))).values()))
+    assert seen == [[("/of/run/1", "7")] * 2, [("/of/run/2", None)] * 2, [("/of/run/2", None)] * 2]
+    # One for all workers of a run, and for runs of one environment.
+    assert [len(processes) for processes in parents] == [1, 1, 1]
+    assert parents[0] != parents[1] == parents[2]
+    assert {os.getpid()} not in parents
+    # Kept by that process alone, once all is loaded.
+    assert all(count > 0 for counts in kept for count in counts)
 
 
-def test_no_process_outlives_a_run(deployed: Deployed) -> None:
+def test_a_killed_run_leaves_no_socket_of_its_workers(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _WITH_A_WORKER],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"up\n"
+        (socket,) = tmp_path.glob("pymp-*/listener-*")
+        run.kill()
+    wait_until(lambda: not socket.parent.exists() or None, "the end of the socket's folder")
+
+
+_WITH_A_WORKER = """
+import time
+from prefect_dask.task_runners import DaskTaskRunner
+from flows.cluster import WorkerSize, runner_settings
+from flows.forking import forked_workers
+
+settings = runner_settings("local", WorkerSize(1, 1, 700, "01:00:00"))
+with forked_workers(), DaskTaskRunner(**settings) as runner:
+    runner.client.wait_for_workers(1)
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_no_process_and_no_file_of_java_outlives_a_run(deployed: Deployed, tmp_path: Path) -> None:
     experiment = deployed.experiment("alone", sites=2)
+    with Workplace.of(deployed.settings).database.transaction() as session:
+        session.execute(update(MicroscopeImageFileRow).values(reader="bioformats"))
     call = f"from flows.extraction import imextract; imextract({experiment}, workers=2, memory=700)"
     with subprocess.Popen(
         [sys.executable, "-c", call],
         cwd=Path(__file__).parents[2],
-        env=deployed.prefect.environment,
+        env=deployed.prefect.environment | {"TMPDIR": str(tmp_path)},
         start_new_session=True,
     ) as run:
+        wait_until(lambda: any(tmp_path.glob("imextract-java-*")) or None, "Java")
         run.wait()
     assert run.returncode == 0
+    assert len(deployed.planes(experiment, "extracted")) == 4
     wait_until(lambda: not _session(run.pid) or None, "the end of what the run had started")
+    assert not list(tmp_path.glob("imextract-java-*"))
+    assert not list(tmp_path.glob("pymp-*"))
 
 
 def test_a_worker_that_cannot_warm_up_works_all_the_same(
