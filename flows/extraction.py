@@ -10,7 +10,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 from flows.api import api_for_workers
 from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
 from flows.forking import forked_workers
-from flows.loaded import keep_loaded
+from flows.loaded import loaded_is_kept
 from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
 from flows.reports import Summary, publish, require_all, show_progress, summarise
 from flows.retry import is_retry
@@ -64,7 +64,6 @@ def imextract(
         cluster: local, slurm, or the address of a running Dask scheduler (tcp://host:8786).
     """
     start = perf_counter()
-    keep_loaded()
     size = WorkerSize.of(workers, cores, memory, duration)
     arguments = ImextractBatchArguments(
         batch_size=batch_size,
@@ -74,6 +73,7 @@ def imextract(
         workers=size.workers,
     )
     with (
+        loaded_is_kept(),
         ImageExtractor(experiment_id).keep(claim(experiment_id, _purpose())) as lease,
         ExitStack() as started,
     ):

@@ -1,16 +1,34 @@
-"""What a run has loaded: not looked at again."""
+"""What a run has loaded: not looked at again by the garbage collector while it lasts."""
 
+import atexit
 import functools
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["keep_loaded"]
+__all__ = ["loaded_is_kept"]
+
+
+@contextmanager
+def loaded_is_kept() -> Iterator[None]:
+    """Spare the garbage collector what is loaded by now, and again at the end of the program.
+
+    It stays until then, and would be looked through again and again, longest
+    of all at the end: half a second. In between, whoever called the flow has
+    his garbage collected as before.
+    """
+    if gc.get_freeze_count():
+        # By somebody else, or by a run around this one: theirs to end.
+        yield
+        return
+    gc.freeze()
+    _keep_at_the_end()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @functools.cache
-def keep_loaded() -> None:
-    """Spare the garbage collector what is loaded by now; does nothing beyond the first call.
-
-    It stays until the program ends, and would be looked through again and
-    again, longest of all at the end: half a second.
-    """
-    gc.freeze()
+def _keep_at_the_end() -> None:
+    atexit.register(gc.freeze)
