@@ -75,6 +75,11 @@ class SeriesStructure:
         """(height, width) of every plane."""
         return self.size_y, self.size_x
 
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of the pixels of a plane."""
+        return self.size_y * self.size_x * np.dtype(self.dtype).itemsize
+
     def zct(self, plane: int) -> tuple[int, int, int]:
         """Give the (zplane, channel, tpoint) of a plane index.
 

@@ -1,11 +1,12 @@
 """Zeiss CZI: every plane one sub-block, with its coordinates in the directory."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.czi_blocks import CziBlock, read_block, read_directory
 from imextract.readers.native import NativeReader
+from imextract.readers.read_ahead import Part
 
 __all__ = ["CziReader"]
 
@@ -67,12 +68,20 @@ class CziReader(NativeReader):
         return SeriesStructure(width, height, z, c * samples, t, dtype, "XYCZT")
 
     def _decode(self, ref: PlaneRef) -> PixelArray:
-        zplane, channel, tpoint = self._structure[ref.series].zct(ref.plane)
-        samples = self._blocks[ref.series, 0, 0, 0].samples
-        channel, sample = divmod(channel, samples)
-        block = self._blocks[ref.series, zplane, channel, tpoint]
+        block, sample = self._place_of(ref)
         # Stored blue first; red is the first channel.
-        return read_block(self._path, self._stream, block)[:, :, samples - 1 - sample]
+        return read_block(self._path, self._stream, block)[:, :, block.samples - 1 - sample]
+
+    def _parts(self, ref: PlaneRef) -> Iterable[Part]:
+        block, _ = self._place_of(ref)
+        # Beside what stands before them; of compressed pixels, the next block is part of it.
+        return [(block.offset, self._structure[ref.series].plane_bytes * block.samples)]
+
+    def _place_of(self, ref: PlaneRef) -> tuple[CziBlock, int]:
+        """Give the block that a plane lies in, and which of its samples it is."""
+        zplane, channel, tpoint = self._structure[ref.series].zct(ref.plane)
+        channel, sample = divmod(channel, self._blocks[ref.series, 0, 0, 0].samples)
+        return self._blocks[ref.series, zplane, channel, tpoint], sample
 
 
 def _place(block: CziBlock) -> tuple[int, int, int, int]:

@@ -1,11 +1,12 @@
 """Leica LIF: every image one block of memory, its planes in the order of the block."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from imextract.errors import SourceFileError
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.native import NativeReader
+from imextract.readers.read_ahead import Part
 
 if TYPE_CHECKING:
     from liffile import LifImageABC
@@ -53,3 +54,8 @@ class LifReader(NativeReader):
     def _decode(self, ref: PlaneRef) -> PixelArray:
         plane: PixelArray = self._images[ref.series].frames[ref.plane]
         return plane
+
+    def _parts(self, ref: PlaneRef) -> Iterable[Part]:
+        block = self._images[ref.series].memory_block
+        size = block.size // self._structure[ref.series].plane_count
+        return [(block.offset + ref.plane * size, size)]

@@ -2,8 +2,8 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from imextract.errors import ImextractError, PlaneNotFoundError, SourceFileError
 from imextract.planes import PIXEL_TYPES, PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.expected import ExpectedFile, refuse_changed
 from imextract.readers.inspection import Inspection
+from imextract.readers.read_ahead import Part, read_parts_ahead
 from imextract.readers.source import open_source
 
 __all__ = ["NativeReader"]
@@ -92,7 +93,10 @@ class NativeReader(Closing):
         return own
 
     def prefetch(self, ref: PlaneRef) -> None:
-        """Do nothing: the operating system reads ahead."""
+        """Have the disk read what holds a plane, where the format tells it."""
+        with suppress(PlaneNotFoundError):
+            self._check_ref(ref)
+            read_parts_ahead(self._stream, self._parts(ref))
 
     @abstractmethod
     def _open(self) -> Sequence[SeriesStructure]:
@@ -101,6 +105,11 @@ class NativeReader(Closing):
     @abstractmethod
     def _decode(self, ref: PlaneRef) -> PixelArray:
         """Give a plane that lies in the structure; it may be a view in any byte order."""
+
+    def _parts(self, ref: PlaneRef) -> Iterable[Part]:
+        """Tell where in the file a plane of the structure lies; nowhere, if that is not known."""
+        del ref
+        return ()
 
     def close(self) -> None:
         """Close the file."""

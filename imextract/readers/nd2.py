@@ -3,7 +3,7 @@
 import itertools
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.native import NativeReader
 from imextract.readers.nd2_bombs import inflates_too_far
 from imextract.readers.nd2_chunks import Nd2Chunks
+from imextract.readers.read_ahead import Part
 from imextract.readers.source import open_source, refuse_bomb
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ class Nd2Reader(NativeReader):
             self._decoded = number, self._frame(number)
         return self._decoded[1][:, :, channel]
 
+    def _parts(self, ref: PlaneRef) -> Iterable[Part]:
+        zplane, _, tpoint = self._structure[ref.series].zct(ref.plane)
+        number = self._frames[ref.series, tpoint, zplane]
+        if self._decoded is None or self._decoded[0] != number:
+            most = self._structure[ref.series].plane_bytes * self._channels
+            yield from self._chunks.parts(_frame_name(number), most)
+
     def _frame(self, number: int) -> PixelArray:
         """Read a frame of shape (height, width, channels)."""
         attributes = self._attributes
@@ -119,7 +127,7 @@ class Nd2Reader(NativeReader):
         used = width * self._channels * self._dtype.itemsize
         # Rows may be padded.
         row = max(attributes.widthBytes or used, used)
-        content = self._chunks.read(b"ImageDataSeq|%d!" % number)[_TIME_BYTES:]
+        content = self._chunks.read(_frame_name(number))[_TIME_BYTES:]
         if attributes.compressionType == "lossless":
             refuse_bomb(f"{self._path}: frame {number}", height * row, len(content))
             content = zlib.decompressobj().decompress(content, height * row)
@@ -127,3 +135,7 @@ class Nd2Reader(NativeReader):
         pixels = np.ascontiguousarray(rows[:, :used]).view(self._dtype)
         frame: PixelArray = pixels.reshape(height, width, self._channels)
         return frame
+
+
+def _frame_name(number: int) -> bytes:
+    return b"ImageDataSeq|%d!" % number

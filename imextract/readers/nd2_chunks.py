@@ -4,10 +4,12 @@ The map of the chunks lies at the end, so that a truncated file has none.
 """
 
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from imextract.errors import SourceFileError
+from imextract.readers.read_ahead import Part
 from imextract.readers.source import LARGEST_INDEX, read_exactly
 
 __all__ = ["Nd2Chunks"]
@@ -46,6 +48,10 @@ class Nd2Chunks:
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._places
+
+    def parts(self, name: bytes, most: int) -> Iterable[Part]:
+        """Tell where the first bytes of a chunk lie, if it is in the file."""
+        return [(self._places[name], most)] if name in self._places else []
 
     def read(self, name: bytes, most: int | None = None) -> bytes:
         """Give the content of a chunk, of so many bytes at most.

@@ -1,16 +1,14 @@
 """A single OME-TIFF: its OME-XML tells which page each plane is."""
 
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tifffile import PHOTOMETRIC, TiffPage
 
-from imextract.errors import PlaneNotFoundError
 from imextract.planes import PixelArray, PlaneRef, SeriesStructure
 from imextract.readers.native import NativeReader
 from imextract.readers.ome_tiff_data import ImagePages, parse_pages
-from imextract.readers.read_ahead import read_parts_ahead
-from imextract.readers.tiff_pages import check_page, decode_page, dtype_name, open_pages
+from imextract.readers.read_ahead import Part
+from imextract.readers.tiff_pages import check_page, decode_page, dtype_name, open_pages, page_parts
 from imextract.readers.tiff_structure import check_tiff_stream
 
 __all__ = ["OmeTiffReader"]
@@ -23,13 +21,6 @@ class OmeTiffReader(NativeReader):
     """
 
     format_name = "OME-TIFF"
-
-    def prefetch(self, ref: PlaneRef) -> None:
-        """Have the disk read the page of a plane."""
-        with contextlib.suppress(PlaneNotFoundError):
-            self._check_ref(ref)
-            _, page = self._page(ref)
-            read_parts_ahead(self._stream, page.dataoffsets, page.databytecounts)
 
     def _open(self) -> Sequence[SeriesStructure]:
         check_tiff_stream(self._path, self._stream)
@@ -78,6 +69,9 @@ class OmeTiffReader(NativeReader):
         number, page = self._page(ref)
         plane: PixelArray = decode_page(self._path, number, page)[0]
         return plane
+
+    def _parts(self, ref: PlaneRef) -> Iterable[Part]:
+        return page_parts(self._page(ref)[1])
 
     def _page(self, ref: PlaneRef) -> tuple[int, TiffPage]:
         place = self._structure[ref.series].zct(ref.plane)

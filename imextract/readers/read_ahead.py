@@ -2,14 +2,17 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from imextract.errors import SourceFileError
 from imextract.readers.source import open_source
 
-__all__ = ["read_file_ahead", "read_parts_ahead"]
+__all__ = ["Part", "read_file_ahead", "read_parts_ahead"]
+
+# First byte and bytes, as a file tells them.
+Part: TypeAlias = tuple[int, int]
 
 # Linux reads no more ahead at a time than the disk takes in one request (mm/readahead.c,
 # force_page_cache_ra), of which this is a usual size.
@@ -33,24 +36,18 @@ def read_file_ahead(path: Path, most: int) -> None:
         _advise(stream, 0, min(most, os.fstat(stream.fileno()).st_size))
 
 
-def read_parts_ahead(stream: BinaryIO, starts: Sequence[int], sizes: Sequence[int]) -> None:
-    """Have parts of an open file read, as `read_file_ahead`.
-
-    Parameters
-    ----------
-    starts, sizes
-        First byte and bytes of each part, as the file tells them: they may be anything.
-    """
+def read_parts_ahead(stream: BinaryIO, parts: Iterable[Part]) -> None:
+    """Have parts of an open file read, as `read_file_ahead`; they may be anywhere."""
     with contextlib.suppress(OSError, OverflowError):
         length = os.fstat(stream.fileno()).st_size
-        for start, end in _joined(starts, sizes):
+        for start, end in _joined(parts):
             _advise(stream, start, min(end, length) - start)
 
 
-def _joined(starts: Sequence[int], sizes: Sequence[int]) -> list[tuple[int, int]]:
+def _joined(parts: Iterable[Part]) -> list[tuple[int, int]]:
     """Give the first byte and the end of parts, those that touch as one."""
     joined: list[tuple[int, int]] = []
-    for start, size in sorted(zip(starts, sizes, strict=False)):
+    for start, size in sorted(parts):
         if joined and start <= joined[-1][1]:
             joined[-1] = joined[-1][0], max(joined[-1][1], start + size)
         else:

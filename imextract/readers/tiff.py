@@ -15,7 +15,13 @@ from imextract.readers.expected import ExpectedFile, refuse_changed
 from imextract.readers.inspection import Inspection
 from imextract.readers.read_ahead import read_parts_ahead
 from imextract.readers.source import open_source
-from imextract.readers.tiff_pages import check_page, decode_page, dtype_name, open_pages
+from imextract.readers.tiff_pages import (
+    check_page,
+    decode_page,
+    dtype_name,
+    open_pages,
+    page_parts,
+)
 from imextract.readers.tiff_structure import check_tiff, is_tiff
 
 __all__ = ["TiffReader", "check_tiff", "is_tiff", "tiff_planes"]
@@ -116,8 +122,7 @@ class TiffReader(Closing):
         """Have the disk read the page of a plane."""
         number = ref.plane // self._samples
         if self._stack_size is None and 0 <= number < len(self._pages):
-            page = self._pages[number]
-            read_parts_ahead(self._stream, page.dataoffsets, page.databytecounts)
+            read_parts_ahead(self._stream, page_parts(self._pages[number]))
 
     def close(self) -> None:
         """Close the file."""

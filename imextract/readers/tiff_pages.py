@@ -1,5 +1,6 @@
 """The pages of a TIFF, decoded wholly or not at all."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -8,10 +9,11 @@ from tifffile import TiffFile, TiffFileError, TiffPage
 
 from imextract.errors import DamagedPixelsError, SourceFileError
 from imextract.planes import PIXEL_TYPES, PixelArray
+from imextract.readers.read_ahead import Part
 from imextract.readers.source import refuse_bomb
 from imextract.readers.tiff_structure import check_tiff_stream
 
-__all__ = ["check_page", "decode_page", "dtype_name", "only_plane", "open_pages"]
+__all__ = ["check_page", "decode_page", "dtype_name", "only_plane", "open_pages", "page_parts"]
 
 
 def only_plane(path: Path, stream: BinaryIO) -> PixelArray:
@@ -97,6 +99,11 @@ def decode_page(path: Path, number: int, page: TiffPage) -> PixelArray:
         pixels = np.moveaxis(pixels, -1, 0)
     samples: PixelArray = pixels.reshape((page.samplesperpixel, *shape))
     return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+
+
+def page_parts(page: TiffPage) -> Iterable[Part]:
+    """Give where the strips or tiles of a page lie, as its directory tells."""
+    return zip(page.dataoffsets, page.databytecounts, strict=False)
 
 
 def _tells_damage(error: Exception) -> bool:

@@ -72,4 +72,4 @@ def test_what_cannot_be_read_ahead_is_left_to_who_reads_it(tmp_path: Path) -> No
     path = tmp_path / "short.tif"
     path.write_bytes(bytes(100))
     with path.open("rb") as stream:
-        read_parts_ahead(stream, (0, 2**62, 2**70, -5), (10, 2**62, 1, 2))
+        read_parts_ahead(stream, [(0, 10), (2**62, 2**62), (2**70, 1), (-5, 2)])

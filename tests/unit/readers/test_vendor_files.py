@@ -1,5 +1,6 @@
 """Readers of vendors' formats on files of instruments: true planes, whole file or not."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from imextract.config import Settings
 from imextract.errors import SourceFileError
 from imextract.planes import PlaneRef
+from imextract.readers.read_ahead import Part
 from imextract.readers.registry import open_reader
 from tests.reader_contract import PlaneReaderContract, Sample
 from tests.support import sha256
@@ -24,6 +26,10 @@ FILES = {
     "sebi06+czitools/WellD6-7_S2/WellD6-7_S2.czi": "czi",
     "cgohlke+oiffile/test.oib": "oib",
 }
+
+
+# What a format puts before the pixels of a plane, and how many of them lie together.
+LONGEST_HEAD, SAMPLES = 2**13, 4
 
 
 class VendorContract(PlaneReaderContract):
@@ -110,3 +116,38 @@ def test_a_frame_that_is_not_where_the_map_tells_is_refused(
         pytest.raises(SourceFileError, match="ImageDataSeq"),
     ):
         reader.read_plane(PlaneRef(0, 0))
+
+
+@pytest.mark.parametrize("entry", [entry for entry, name in FILES.items() if name != "oib"])
+def test_what_the_disk_is_asked_for_holds_the_next_plane(
+    entry: str,
+    shared_data: Path,
+    tmp_path: Path,
+    reader_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = shutil.copy(shared_data / entry, tmp_path)
+    truth = {PlaneRef(*key[1:]): t for key, t in true_planes(shared_data, ()).items()
+             if key[0] == entry}  # fmt: skip
+    asked: list[Part] = []
+    # Noted, not done: what the system holds of such small files tells nothing.
+    monkeypatch.setattr(
+        "imextract.readers.native.read_parts_ahead", lambda _, parts: asked.extend(parts)
+    )
+    last = max(truth)
+    with open_reader(FILES[entry], Path(path), reader_settings) as reader:
+        reader.prefetch(last)
+        ((start, size),) = asked
+        _blank_all_but(Path(path), start, start + size + LONGEST_HEAD)
+        assert sha256(reader.read_plane(last)) == truth[last].sha256
+        # It is that part which is read, not what lies before it or after it.
+        assert start > 0
+        assert size <= 2 * reader.structure[last.series].plane_bytes * SAMPLES
+
+
+def _blank_all_but(path: Path, start: int, end: int) -> None:
+    with path.open("r+b") as file:
+        length = file.seek(0, 2)
+        for begin, stop in ((0, start), (end, length)):
+            file.seek(begin)
+            file.write(b"\x55" * (stop - begin))
