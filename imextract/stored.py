@@ -110,15 +110,13 @@ def _understood(
 ) -> StoredPlane | None:
     try:
         found = decode_attributes(content, location)
+        # Before its pixels are decoded, which takes much longer.
+        if not _is_of(plane, source_stamp, found):
+            return None
         pixels = decode_plane(content, location)
     except DamagedPlaneError:
         return None
     checksum = str(found.get("checksum"))
-    expected = plane_attributes(plane, checksum, str(found.get("compression")), source_stamp)
-    if found.get("format_version") != FORMAT_VERSION or any(
-        found.get(name) != expected[name] for name in IDENTITY
-    ):
-        return None
     if checksum_of_pixels(pixels) != checksum or not _is_planned(plane, pixels):
         return None
     return StoredPlane(
@@ -128,6 +126,15 @@ def _understood(
         stored_bytes=len(content),
         stored_checksum=checksum_of_bytes(content),
         is_suspect=is_constant(pixels),
+    )
+
+
+def _is_of(plane: PlaneRecord, source_stamp: str, found: Attributes) -> bool:
+    """Whether attributes are those of a plane, as it would be stored now."""
+    checksum, compression = str(found.get("checksum")), str(found.get("compression"))
+    expected = plane_attributes(plane, checksum, compression, source_stamp)
+    return found.get("format_version") == FORMAT_VERSION and all(
+        found.get(name) == expected[name] for name in IDENTITY
     )
 
 

@@ -29,6 +29,7 @@ from imextract.proof import Proof, ProofKind
 from imextract.records import current_jobs
 from imextract.store import FolderStore
 from imextract.stored import load_plane
+from imextract.stored_pixels import decode_plane
 from imextract.verify import verify_experiment
 from tests.experiments import (
     CHANNELS,
@@ -235,6 +236,24 @@ def test_what_was_stored_from_another_state_of_the_files_is_not_taken_over(
         )
     (result,) = experiment.extract()
     assert (result.extracted, result.already_there) == (1, 11)
+
+
+def test_of_what_is_another_plane_no_pixels_are_decoded(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment.extract()
+    forget(experiment)
+    first, second, *rest = experiment.stored_files()
+    first.write_bytes(second.read_bytes())
+    decoded: list[str] = []
+
+    def decode(content: bytes, name: str) -> PixelArray:
+        decoded.append(name)
+        return decode_plane(content, name)
+
+    monkeypatch.setattr("imextract.stored.decode_plane", decode)
+    assert experiment.extract()[0].extracted == 1
+    assert {Path(name).name for name in decoded} == {path.name for path in (second, *rest)}
 
 
 def test_ids_of_planes_are_never_given_again(experiment: SmallExperiment) -> None:
