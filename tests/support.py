@@ -3,10 +3,12 @@
 import ctypes
 import hashlib
 import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
 from imextract.planes import PixelArray, PlaneRef
@@ -83,3 +85,13 @@ def is_in_memory(path: Path, start: int = 0) -> bool:
         if libc.mincore(ctypes.c_void_p(address + start), size, ctypes.byref(answer)) != 0:
             raise OSError(ctypes.get_errno(), "mincore", str(path))
     return bool(answer.value & 1)
+
+
+def forgotten(path: Path) -> Path:
+    """Have the system forget what it holds of a file; where files are but memory, skip the test."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if is_in_memory(path):
+        pytest.skip(f"{path}: this file system keeps its files in memory")
+    return path

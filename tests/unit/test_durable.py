@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imextract.durable import blocks, read_from_disk, write_flushed
-from tests.support import is_in_memory
+from tests.support import forgotten, is_in_memory
 
 MIB = 2**20
 
@@ -54,6 +54,7 @@ def test_a_large_file_takes_no_room_in_memory(tmp_path: Path) -> None:
     write_flushed(tmp_path / "large.h5", bytes(2 * MIB))
     # The small one shows that the question is answered.
     assert is_in_memory(tmp_path / "small.h5")
+    forgotten(tmp_path / "small.h5")
     assert not is_in_memory(tmp_path / "large.h5")
 
 
@@ -67,6 +68,7 @@ def test_a_file_of_any_size_is_read_whole_from_the_disk(tmp_path: Path, size: in
 def test_what_is_read_from_the_disk_takes_no_room_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "plane.h5"
     write_flushed(path, bytes(2 * MIB))
+    forgotten(path)
     assert len(read_from_disk(path)) == 2 * MIB
     assert not is_in_memory(path)
 

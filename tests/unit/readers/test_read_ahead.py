@@ -12,7 +12,7 @@ from imextract.planes import PixelArray, PlaneRef
 from imextract.readers.ome_tiff import OmeTiffReader
 from imextract.readers.read_ahead import read_file_ahead, read_parts_ahead
 from imextract.readers.tiff import TiffReader
-from tests.support import is_in_memory
+from tests.support import forgotten, is_in_memory
 
 MIB = 2**20
 
@@ -20,15 +20,6 @@ MIB = 2**20
 @pytest.fixture
 def stack() -> PixelArray:
     return np.random.default_rng(0).integers(0, 60000, (4, 1024, 1024), np.uint16)
-
-
-def forgotten(path: Path) -> Path:
-    """Have the system forget what it holds of a file."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    assert not is_in_memory(path), "a file system that forgets nothing"
-    return path
 
 
 def comes_to_memory(path: Path, start: int) -> bool:

@@ -26,7 +26,7 @@ def test_a_plane_has_the_size_and_type_of_a_16_bit_camera() -> None:
 
 
 def test_planes_become_as_small_as_those_of_real_microscopes() -> None:
-    layout = PlateLayout(wells=1, sites=1, channels=2, zplanes=1, height=2048, width=2048)
+    layout = PlateLayout(wells=1, sites=1, channels=2, zplanes=1, height=1024, width=1024)
 
     for key in layout.plane_keys():
         pixels = expected_plane(layout, key)
