@@ -15,6 +15,7 @@ _MAPPED = """
 import sys, time
 from prefect import flow, task
 from prefect_dask.task_runners import DaskTaskRunner
+from flows.forking import forked_workers
 from tasks.policy import POLICY
 
 @task(**POLICY)
@@ -25,7 +26,7 @@ def nothing(number):
 def mapping(count):
     size = dict(n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
                 dashboard_address="127.0.0.1:0")
-    with DaskTaskRunner(cluster_kwargs=size) as runner:
+    with forked_workers(), DaskTaskRunner(cluster_kwargs=size) as runner:
         runner.client.scheduler_info()
         start = time.perf_counter()
         futures = runner.map(nothing, {"number": range(count)})
@@ -77,7 +78,9 @@ def _mapping(bench: Bench) -> Table:
             run = run_measured(command, folder=folder, environment=environment)
             mapped, whole = _took(run)
             table.add(count, 1000 * whole / count, mapped / whole, run.cpu_s, run.peak_mb)
-    table.note = "Two Dask workers on this machine, a Prefect server of its own on SQLite."
+    table.note = (
+        "Two forked Dask workers, as a run has them, a Prefect server of its own on SQLite."
+    )
     return table
 
 
