@@ -44,6 +44,9 @@ class Runs:
             return ()
         megabytes = self.large.pixel_mb - self.small.pixel_mb
         wall_s, cpu_s = self.large.wall_s - self.small.wall_s, self.large.cpu_s - self.small.cpu_s
+        if min(wall_s, cpu_s) <= 0:
+            # So few more planes that chance had more to say.
+            return ()
         return megabytes / wall_s, megabytes / cpu_s
 
     @property
@@ -138,7 +141,7 @@ def _runs(convert: Convert, small: Plate | None, large: Plate) -> Runs:
 
 def _add(table: Table, name: str, runs: Runs, ours: Runs) -> None:
     steady = runs.steady or ("", "")
-    ratios = [our / its for our, its in zip(ours.steady, runs.steady, strict=True)] or ("", "")
+    ratios = [our / its for our, its in zip(ours.steady, runs.steady, strict=False)] or ("", "")
     large = runs.large
     table.add(
         name, ours.large.mb_s / large.mb_s, *ratios, large.mb_s, *steady, large.planes,

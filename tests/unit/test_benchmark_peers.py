@@ -50,3 +50,12 @@ def test_a_tool_that_fails_is_a_row_that_says_why(
     assert name == "theirs"
     assert reason in str(why)
     assert not any(rest)
+
+
+def test_no_steady_rate_is_told_where_more_planes_took_less_time() -> None:
+    def took(megabytes: float, seconds: float) -> Conversion:
+        return Conversion(1, megabytes, seconds, seconds, 1, 1, 1, 1)
+
+    assert Runs(took(100, 5), took(300, 6)).steady == (200, 200)
+    assert Runs(took(100, 5), took(300, 5)).steady == ()
+    assert Runs(None, took(300, 5)).steady == ()
