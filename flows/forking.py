@@ -35,29 +35,47 @@ def forked_workers() -> Iterator[None]:
 
 
 class _Runs:
-    """Those that have workers now, and the environment that the last of them left."""
+    """Those that have workers now, the process that these come from, and its environment."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
-        self._environment: dict[str, str] | None = None
+        self._is_ours = True
+        self._process: int | None = None
+        self._environment: dict[str, str] = {}
 
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count a run; one alone in another environment forks from a new process."""
         with self._lock:
-            if not self._count and self._environment not in (None, dict(os.environ)):
-                # It keeps the environment of its start, and the settings that Prefect, Dask and C
-                # libraries took from it; it has no workers any more. There is no public way.
-                _forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
+            if not self._count:
+                self._begin()
             self._count += 1
         try:
             yield
         finally:
             with self._lock:
                 self._count -= 1
-                # With what Dask has set before it started the process.
-                self._environment = dict(os.environ)
+                if self._is_ours:
+                    self._process = _process()
+                    # With what Dask has set before it started the process.
+                    self._environment = dict(os.environ)
+
+    def _begin(self) -> None:
+        found = _process()
+        # One that somebody else has started is his, with the processes that he has from it;
+        # workers that come from it load for themselves what it has not loaded.
+        self._is_ours = found in (None, self._process)
+        if found and self._is_ours and self._environment != dict(os.environ):
+            # It keeps the environment of its start, and the settings that Prefect, Dask and C
+            # libraries took from it; it has no workers any more. There is no public way.
+            _forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _process() -> int | None:
+    """Give the id of the process that this program forks from, if it has one."""
+    number: int | None = _forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001
+    return number
 
 
 _RUNS = _Runs()

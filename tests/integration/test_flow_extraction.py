@@ -1,12 +1,12 @@
 """The flow `imextract` through its deployment: server, worker, Dask processes, real files."""
 
-import gc
 import json
 import os
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -16,7 +16,6 @@ from prefect_dask.task_runners import DaskTaskRunner
 from sqlalchemy import update
 
 from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
-from flows.forking import forked_workers
 from imextract.database.models import MicroscopeImageFileRow
 from imextract.workplace import Workplace
 from tests.deployed import Deployed, pixels_of
@@ -122,30 +121,82 @@ def test_the_workers_go_while_the_flow_accounts_for_the_planes() -> None:
         )
 
 
-def test_workers_are_forked_loaded_and_see_the_environment_of_now(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    names = ("IMEXTRACT_STORAGE_URL", "IMEXTRACT_READ_TIMEOUT_S")
-    parents, kept, seen = [], [], []
-    for storage, timeout_s in (("/of/run/1", "7"), ("/of/run/2", None), ("/of/run/2", None)):
-        monkeypatch.setenv("IMEXTRACT_STORAGE_URL", storage)
-        if timeout_s is None:
-            monkeypatch.delenv("IMEXTRACT_READ_TIMEOUT_S", raising=False)
-        else:
-            monkeypatch.setenv("IMEXTRACT_READ_TIMEOUT_S", timeout_s)
+def test_workers_are_forked_loaded_and_see_the_environment_of_now() -> None:
+    runs = _runs_of_a_program("others = dict")
+    assert [run["seen"] for run in runs] == [[["1", "7"]] * 2, [["2", None]] * 2, [["2", None]] * 2]
+    # One for all workers of a run, and for runs of one environment.
+    first, second, third = ({*run["parents"]} for run in runs)
+    assert len(first) == len(second) == 1
+    assert first != second == third
+    # Kept by that process alone, once all is loaded.
+    assert all(count > 0 for run in runs for count in run["kept"])
+
+
+def test_the_process_that_somebody_else_forks_from_is_left_to_him() -> None:
+    runs = _runs_of_a_program(_SOMEBODY_ELSE)
+    (parent,) = {number for run in runs for number in run["parents"]}
+    assert [run["others"] for run in runs] == [{"parent": parent, "is_alive": True}] * 3
+    assert [run["seen"] for run in runs] == [[["1", "7"]] * 2, [["2", None]] * 2, [["2", None]] * 2]
+
+
+def _runs_of_a_program(first: str) -> list[dict[str, Any]]:
+    """Run three times in a program that does something else first, and tell of the workers."""
+    done = subprocess.run(
+        [sys.executable, "-c", _THREE_RUNS, first],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    runs: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return runs
+
+
+_SOMEBODY_ELSE = """
+import atexit, multiprocessing, time
+import psutil
+
+other = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,))
+other.start()
+atexit.register(other.terminate)
+
+def others():
+    return {"parent": psutil.Process(other.pid).ppid(), "is_alive": other.is_alive()}
+"""
+
+_THREE_RUNS = """
+import gc, json, os, sys
+from prefect_dask.task_runners import DaskTaskRunner
+from flows.cluster import WorkerSize, runner_settings
+from flows.forking import forked_workers
+
+def told(runner, function, *given):
+    return list(runner.client.run(function, *given).values())
+
+def environment():
+    return [os.environ.get("IMEXTRACT_STORAGE_URL"), os.environ.get("IMEXTRACT_READ_TIMEOUT_S")]
+
+def main():
+    exec(sys.argv[1], globals())
+    runs = []
+    for storage, timeout_s in (("1", "7"), ("2", None), ("2", None)):
+        os.environ["IMEXTRACT_STORAGE_URL"] = storage
+        os.environ.pop("IMEXTRACT_READ_TIMEOUT_S", None)
+        if timeout_s is not None:
+            os.environ["IMEXTRACT_READ_TIMEOUT_S"] = timeout_s
         settings = runner_settings("local", WorkerSize(2, 1, 700, "01:00:00"))
         with forked_workers(), DaskTaskRunner(**settings) as runner:
             runner.client.wait_for_workers(2)
-            parents.append(set(runner.client.run(os.getppid).values()))
-            kept.append(set(runner.client.run(gc.get_freeze_count).values()))
-            seen.append(list(runner.client.run(lambda: tuple(map(os.getenv, names))).values()))
-    assert seen == [[("/of/run/1", "7")] * 2, [("/of/run/2", None)] * 2, [("/of/run/2", None)] * 2]
-    # One for all workers of a run, and for runs of one environment.
-    assert [len(processes) for processes in parents] == [1, 1, 1]
-    assert parents[0] != parents[1] == parents[2]
-    assert {os.getpid()} not in parents
-    # Kept by that process alone, once all is loaded.
-    assert all(count > 0 for counts in kept for count in counts)
+            runs.append({
+                "parents": told(runner, os.getppid),
+                "kept": told(runner, gc.get_freeze_count),
+                "seen": told(runner, environment),
+                "others": others(),
+            })
+    print(json.dumps(runs))
+
+main()
+"""
 
 
 def test_a_killed_run_leaves_no_socket_of_its_workers(tmp_path: Path) -> None:
