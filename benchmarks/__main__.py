@@ -62,6 +62,8 @@ def main() -> int:
         "",
     ]
     failed = 0
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="imextract-bench-", dir=options.folder) as folder:
         has_tools = options.tools or not options.quick
         bench = Bench(Path(folder), options.quick, has_tools, options.data)

@@ -25,7 +25,8 @@ _NOTE = (
     "largest process. The whole job: the program from start to end; ours is registering by the "
     "command line and running the flow, which flushes every plane to disk and checks it, beside a "
     "Prefect server that is up. Steady: what the planes more than the first 32 cost, which leaves "
-    "starting out. Identical: of the planes looked at, those stored with the pixels of the source."
+    "starting out. Identical: of the planes looked at, those stored with the pixels of the source. "
+    "faim-ipa reads ImageXpress folders alone, and is not among them."
 )
 Convert = Callable[[Plate], Conversion]
 

@@ -3,8 +3,9 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.forkserver import _forkserver
+from typing import Any
 
 import dask
 from distributed.utils import get_mp_context
@@ -40,7 +41,6 @@ class _Runs:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
-        self._is_ours = True
         self._process: int | None = None
         self._environment: dict[str, str] = {}
 
@@ -51,31 +51,53 @@ class _Runs:
             if not self._count:
                 self._begin()
             self._count += 1
+            is_ours = _process() in (None, self._process)
         try:
             yield
         finally:
             with self._lock:
                 self._count -= 1
-                if self._is_ours:
+                if is_ours:
                     self._process = _process()
-                    # With what Dask has set before it started the process.
-                    self._environment = dict(os.environ)
 
     def _begin(self) -> None:
-        found = _process()
+        found, environment = _process(), _environment()
         # One that somebody else has started is his, with the processes that he has from it;
         # workers that come from it load for themselves what it has not loaded.
-        self._is_ours = found in (None, self._process)
-        if found and self._is_ours and self._environment != dict(os.environ):
+        if found is not None and found == self._process and environment != self._environment:
             # It keeps the environment of its start, and the settings that Prefect, Dask and C
-            # libraries took from it; it has no workers any more. There is no public way.
-            _forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
+            # libraries took from it.
+            _leave(found)
+        self._environment = environment
+
+
+def _environment() -> dict[str, str]:
+    """Give the environment, but for what Dask sets before it starts a worker."""
+    set_by_dask = dask.config.get("distributed.nanny.pre-spawn-environ", {})
+    return {name: value for name, value in os.environ.items() if name not in set_by_dask}
 
 
 def _process() -> int | None:
     """Give the id of the process that this program forks from, if it has one."""
-    number: int | None = _forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001
+    number: int | None = _SERVER._forkserver_pid  # noqa: SLF001  # there is no public way
     return number
 
 
+def _leave(process: int) -> None:
+    """Fork from a new process from now on; this one ends with the last that came from it.
+
+    As `ForkServer._stop`, which waits for them all, and so for one that hangs.
+    """
+    with _SERVER._lock:  # noqa: SLF001
+        os.close(_SERVER._forkserver_alive_fd)  # noqa: SLF001
+        with suppress(FileNotFoundError):
+            os.unlink(_SERVER._forkserver_address)  # noqa: PTH108, SLF001
+        _SERVER._forkserver_alive_fd = None  # noqa: SLF001
+        _SERVER._forkserver_address = None  # noqa: SLF001
+        _SERVER._forkserver_pid = None  # noqa: SLF001
+    # Else it would stay in the table of processes.
+    threading.Thread(target=os.waitpid, args=(process, 0), daemon=True).start()
+
+
+_SERVER: Any = _forkserver
 _RUNS = _Runs()

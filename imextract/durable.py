@@ -20,8 +20,9 @@ _BLOCK = 4096
 # (python -m benchmarks --only writing).
 _LEAST_DIRECT = 2**20
 
-# macOS has none.
+# macOS has neither.
 _DIRECT = getattr(os, "O_DIRECT", 0)
+_CAN_ADVISE = hasattr(os, "posix_fadvise")
 
 
 def blocks(least: int) -> memoryview:
@@ -89,7 +90,8 @@ def read_from_disk(path: Path) -> memoryview:
         room = blocks(size)
         # Some file systems take the flag and read through memory all the same (Btrfs what it
         # has compressed): they are to have forgotten what they hold.
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if _CAN_ADVISE:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         try:
             fcntl(file, F_SETFL, fcntl(file, F_GETFL) | _DIRECT)
             return room[: _read(file, room, size)]

@@ -32,7 +32,8 @@ class Proof(Closing):
     ----------
     threads
         Stored planes that are read at once, so that one is decompressed while the disk reads
-        another. Who gives more than one must be able to end this process: they are waited for.
+        another. Who gives more than one must be able to end this process: Python waits for them
+        before it ends, and so for a file that does not answer. One is the thread that asks.
     """
 
     def __init__(self, place: Workplace, threads: int = 1) -> None:
@@ -51,10 +52,13 @@ class Proof(Closing):
             planes = read_planes(session, plane_ids)
         if kind != "stored":
             self._reader.turn_to(self._place.database, planes)
-        threads = self._threads if kind == "stored" else 1
-        with ThreadPoolExecutor(threads) as pool:
-            errors = pool.map(partial(self._error, kind=kind), planes)
-            found = {plane.id: error for plane, error in zip(planes, errors, strict=True)}
+        error = partial(self._error, kind=kind)
+        if kind == "stored" and self._threads > 1:
+            with ThreadPoolExecutor(self._threads) as pool:
+                errors = list(pool.map(error, planes))
+        else:
+            errors = [error(plane) for plane in planes]
+        found = {plane.id: error for plane, error in zip(planes, errors, strict=True)}
         gone = dict.fromkeys(plane_ids, "the ledger has no such plane any more")
         return {plane_id: e for plane_id in plane_ids if (e := (gone | found)[plane_id])}
 

@@ -10,7 +10,13 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from imextract.closing import Closing
-from imextract.database.planes import PlaneFilter, PlaneRecord, find_planes, read_planes
+from imextract.database.planes import (
+    PlaneFilter,
+    PlaneRecord,
+    find_planes,
+    plane_location,
+    read_planes,
+)
 from imextract.database.session import Database
 from imextract.patience import Patience, StalledError
 from imextract.proof import Proof, ProofKind
@@ -140,13 +146,15 @@ class Prover(Closing):
         try:
             return self._ask([plane_id], kind)
         except ProcessLostError as error:
-            return {
-                plane_id: f"{self._name(plane_id)}: the process that proved it {error}{_REMEDY}"
-            }
+            name = self._name(plane_id, kind)
+            return {plane_id: f"{name}: the process that proved it {error}{_REMEDY}"}
 
-    def _name(self, plane_id: int) -> str:
+    def _name(self, plane_id: int, kind: ProofKind) -> str:
         with self._place.database.reading() as session:
-            (source, *_) = read_planes(session, [plane_id])[0].sources
+            (plane,) = read_planes(session, [plane_id])
+        if kind == "stored":
+            return str(self._place.store.path(plane_location(plane.storage_key, plane.id)))
+        source = plane.sources[0]
         return f"{source.source_file}: series {source.ref.series}, plane {source.ref.plane}"
 
     def _ask(self, plane_ids: Sequence[int], kind: ProofKind) -> Mapping[int, str]:

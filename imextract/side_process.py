@@ -96,6 +96,7 @@ class SideProcess(Closing):
         finally:
             os.close(ear)
         self._replies: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        self._is_busy = False
         threading.Thread(target=self._listen, daemon=True).start()
         # Not as an argument: the URL of the ledger may hold a password.
         try:
@@ -119,6 +120,7 @@ class SideProcess(Closing):
         ImextractError
             What the process could not do.
         """
+        self._is_busy = True
         # A process that has ended will be known by its missing answer.
         with suppress(OSError):
             write_message(_pipe(self._process.stdin), request)
@@ -127,6 +129,7 @@ class SideProcess(Closing):
         except Empty:
             self._process.kill()
             raise ProcessLateError(f"did not finish within {limit_s:g} s") from None
+        self._is_busy = False
         if reply is None:
             raise ProcessLostError(self._describe_end())
         if "error" in reply:
@@ -135,11 +138,15 @@ class SideProcess(Closing):
         return reply
 
     def close(self) -> None:
-        """End the process."""
-        os.close(self._lifeline)
+        """End the process; one that has nothing to do may tidy up."""
         with suppress(OSError):
             # A request that nobody will read any more.
             _pipe(self._process.stdin).close()
+        if not self._is_busy:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_LIMIT_S)
+        # It is killed by that, if it is still there.
+        os.close(self._lifeline)
         try:
             self._process.wait(_END_LIMIT_S)
         except subprocess.TimeoutExpired:

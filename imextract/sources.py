@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -118,8 +118,11 @@ class SourceReader(Closing):
         if source.entry_id in self._open:
             self._open[source.entry_id].reader.prefetch(source.ref)
         elif source.entry_id not in self._broken:
+            data_set = self._data_sets[source.entry_id]
             most = plane.height * plane.width * np.dtype(plane.dtype).itemsize + _HEAD_BYTES
-            read_file_ahead(self._data_sets[source.entry_id].entry.path, most)
+            with suppress(SourceFileError):
+                _check_place(data_set.entry.path, data_set.folder)
+                read_file_ahead(data_set.entry.path, most)
 
     def _read_sources(self, plane: PlaneRecord) -> Iterator[PixelArray]:
         for source, following in zip_longest(plane.sources, plane.sources[1:]):

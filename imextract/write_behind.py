@@ -51,7 +51,7 @@ class WriteBehind(Closing):
         StorageError
             If one of those before cannot be written.
         """
-        size = len(encoded.content)
+        size = _held_bytes(encoded)
         while self._underway and self._is_full(size):
             yield self._next()
         self._bytes += size
@@ -79,7 +79,7 @@ class WriteBehind(Closing):
 
     def _next(self) -> Stored:
         plane, encoded = self._underway.popleft().result()
-        self._bytes -= len(encoded.content)
+        self._bytes -= _held_bytes(encoded)
         return plane, encoded
 
     def _put(self, plane: PlaneRecord, encoded: EncodedPlane) -> Stored:
@@ -89,3 +89,8 @@ class WriteBehind(Closing):
     def close(self) -> None:
         """Wait for all that is underway and end the threads."""
         self._threads.shutdown()
+
+
+def _held_bytes(encoded: EncodedPlane) -> int:
+    """Give what a plane keeps of memory: its file was made in room for all of its pixels."""
+    return max(encoded.pixel_bytes, len(encoded.content))

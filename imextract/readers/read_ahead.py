@@ -18,12 +18,16 @@ Part: TypeAlias = tuple[int, int]
 # force_page_cache_ra), of which this is a usual size.
 _STEP = 2**19
 
+# More is not read ahead, whatever a file tells of its parts: of holes in it, no disk is asked,
+# and the memory that stands for them is filled at once.
+_MOST = 2**26
+
 # macOS has none.
 _CAN_ADVISE = hasattr(os, "posix_fadvise")
 
 
 def read_file_ahead(path: Path, most: int) -> None:
-    """Have the beginning of a file read; waits for none of it.
+    """Have the beginning of a file read, without waiting for the disk.
 
     Only a hint: what is wrong with the file is for who reads it to say.
 
@@ -33,15 +37,17 @@ def read_file_ahead(path: Path, most: int) -> None:
         How many bytes at most.
     """
     with contextlib.suppress(SourceFileError, OSError), open_source(path) as stream:
-        _advise(stream, 0, min(most, os.fstat(stream.fileno()).st_size))
+        _advise(stream, 0, min(most, os.fstat(stream.fileno()).st_size, _MOST))
 
 
 def read_parts_ahead(stream: BinaryIO, parts: Iterable[Part]) -> None:
     """Have parts of an open file read, as `read_file_ahead`; they may be anywhere."""
     with contextlib.suppress(OSError, OverflowError):
-        length = os.fstat(stream.fileno()).st_size
+        length, rest = os.fstat(stream.fileno()).st_size, _MOST
         for start, end in _joined(parts):
-            _advise(stream, start, min(end, length) - start)
+            size = min(end - start, length - start, rest)
+            _advise(stream, start, size)
+            rest -= max(size, 0)
 
 
 def _joined(parts: Iterable[Part]) -> list[tuple[int, int]]:

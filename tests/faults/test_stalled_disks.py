@@ -1,12 +1,15 @@
 """Disks that answer late, or not at all: said by name, and given up at a time limit."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.experiments import make_experiment, name_of, settings_in
 from tests.faults.injection import run_injected
-from tests.faults.victim import SESSION, Victim
+from tests.faults.victim import SESSION, Victim, environment_of
 
 pytestmark = pytest.mark.usefixtures("strace")
 
@@ -70,3 +73,23 @@ def test_an_original_that_never_answers_at_its_proof_is_kept_and_named(quick_fol
     assert victim.experiment.originals() == [mute]
     victim.resume()
     victim.check_finished(originals=0)
+
+
+def test_verify_ends_though_a_stored_plane_never_answers(quick_folder: Path) -> None:
+    victim = impatient(quick_folder)
+    assert victim.run("init", "run") == 0
+    mute = victim.experiment.stored_files()[3]
+    mute.unlink()
+    # Who opens it waits for one that writes.
+    os.mkfifo(mute)
+    number = str(victim.experiment.experiment_id)
+    done = subprocess.run(
+        [sys.executable, "-m", "imextract.cli.main", number, "verify"],
+        env=os.environ | environment_of(victim.experiment.settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"{mute}: the process that proved it did not finish" in done.stdout + done.stderr

@@ -139,6 +139,13 @@ def test_the_process_that_somebody_else_forks_from_is_left_to_him() -> None:
     assert [run["seen"] for run in runs] == [[["1", "7"]] * 2, [["2", None]] * 2, [["2", None]] * 2]
 
 
+def test_a_process_that_hangs_holds_off_no_run_in_another_environment() -> None:
+    runs = _runs_of_a_program(_ONE_THAT_STAYS)
+    first, second, third = ({*run["parents"]} for run in runs)
+    assert first != second == third
+    assert [run["others"] for run in runs] == [{"parent": number} for number in (*first,) * 3]
+
+
 def _runs_of_a_program(first: str) -> list[dict[str, Any]]:
     """Run three times in a program that does something else first, and tell of the workers."""
     done = subprocess.run(
@@ -162,6 +169,22 @@ atexit.register(other.terminate)
 
 def others():
     return {"parent": psutil.Process(other.pid).ppid(), "is_alive": other.is_alive()}
+"""
+
+_ONE_THAT_STAYS = """
+import atexit, multiprocessing, os, time
+import psutil
+
+left = []
+
+def others():
+    # In the first run, after its workers: from the process that these come from.
+    if not left:
+        other = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,))
+        other.start()
+        atexit.register(os.kill, other.pid, 9)
+        left.extend((other, psutil.Process(other.pid).ppid()))
+    return {"parent": left[1]}
 """
 
 _THREE_RUNS = """

@@ -64,3 +64,18 @@ def test_what_cannot_be_read_ahead_is_left_to_who_reads_it(tmp_path: Path) -> No
     path.write_bytes(bytes(100))
     with path.open("rb") as stream:
         read_parts_ahead(stream, [(0, 10), (2**62, 2**62), (2**70, 1), (-5, 2)])
+
+
+def test_little_is_read_ahead_whatever_a_file_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "hole.tif"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    asked = []
+    # Noted, not done: it would fill the memory.
+    monkeypatch.setattr(os, "posix_fadvise", lambda _file, _start, size, _: asked.append(size))
+    with path.open("rb") as stream:
+        read_parts_ahead(stream, [(0, 2**39), (2**39 + 1, 2**39)])
+    read_file_ahead(path, 2**39)
+    assert sum(asked) <= 2 * 64 * MIB
