@@ -2,9 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 
 from imextract.allocator import keep_memory
 from imextract.apart import ExtractionApart
@@ -24,7 +22,7 @@ from imextract.journal import Journal
 from imextract.lease import Lease, require_lease
 from imextract.patience import Patience, StalledError
 from imextract.planes import PixelArray
-from imextract.sources import SourceReader
+from imextract.sources import SourceReader, with_next
 from imextract.stored import adopt_plane, encode
 from imextract.tally import Tally
 from imextract.workplace import Workplace
@@ -165,7 +163,7 @@ def _extract_here(place: Workplace, job: _Job, tally: Tally, patience: Patience)
         WriteBehind(store, replaces=job.assume_clean_state) as writer,
     ):
         try:
-            for plane, following in _with_next(planes):
+            for plane, following in with_next(planes):
                 patience.wait_for(plane.sources[0].source_file, len(plane.sources))
                 stamp = reader.stamp(plane)
                 found = None if job.assume_clean_state else adopt_plane(store, plane, stamp)
@@ -192,10 +190,6 @@ def _read(reader: SourceReader, plane: PlaneRecord, tally: Tally) -> PixelArray 
     except _PLANE_ERRORS as error:
         tally.fail(plane, error)
         return None
-
-
-def _with_next(planes: list[PlaneRecord]) -> Iterator[tuple[PlaneRecord, PlaneRecord | None]]:
-    yield from zip_longest(planes, planes[1:])
 
 
 def _extract_apart(place: Workplace, job: _Job, tally: Tally) -> None:

@@ -2,12 +2,12 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from imextract.readers.protocol import PlaneReader
 from imextract.readers.read_ahead import read_file_ahead
 from imextract.readers.registry import open_reader
 
-__all__ = ["SourceReader"]
+__all__ = ["SourceReader", "with_next"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +127,7 @@ class SourceReader(Closing):
                 read_file_ahead(data_set.entry.path, most)
 
     def _read_sources(self, plane: PlaneRecord) -> Iterator[PixelArray]:
-        for source, following in zip_longest(plane.sources, plane.sources[1:]):
+        for source, following in with_next(plane.sources):
             pixels = self._read_source(source)
             if following is not None:
                 self._prefetch(plane, following)
@@ -228,3 +230,8 @@ def _check_unchanged(file: MicroscopeFile) -> None:
         raise SourceFileError(
             f"{problem}; bring the file back as it was, or register the folder again"
         )
+
+
+def with_next(things: Sequence[T]) -> Iterator[tuple[T, T | None]]:
+    """Give each thing with the one after it; the last with None."""
+    yield from zip_longest(things, things[1:])
