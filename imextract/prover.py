@@ -19,7 +19,7 @@ from imextract.database.planes import (
 )
 from imextract.database.session import Database
 from imextract.patience import Patience, StalledError
-from imextract.proof import Proof, ProofKind
+from imextract.proof import AT_ONCE, Proof, ProofKind
 from imextract.side_process import ProcessLostError, SideProcess, TimeLimit
 from imextract.workplace import Workplace
 
@@ -29,9 +29,6 @@ T = TypeVar("T")
 
 # Planes that are read from the ledger and proven together.
 _GROUP = 16
-# Stored planes that are read at once for each core: while the disk reads one, another is
-# decompressed. Measured (python -m benchmarks --only reading): a third is no gain.
-_AT_ONCE = 2
 # Planes of one request, and those for which a process of its own is worth its start. Measured
 # (python -m benchmarks --only reading): fewer are proven sooner by threads of this one.
 _PIECE = 16
@@ -65,7 +62,7 @@ class Prover(Closing):
         # would be used; originals are read one after the other there.
         self._asks_for_stored = self._workers == cores
         self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
-        self._at_once = _AT_ONCE * cores
+        self._at_once = AT_ONCE * cores
         self._threads = ThreadPoolExecutor(self._at_once)
         self._proof: Proof | None = None
         # Of the originals here: one open after the other.

@@ -16,7 +16,7 @@ from imextract.compression import CompressionName
 from imextract.config import Settings
 from imextract.database.planes import PlaneRecord, read_planes
 from imextract.errors import ImextractError
-from imextract.proof import Proof
+from imextract.proof import AT_ONCE, Proof
 from imextract.readers.framing import read_message, write_message
 from imextract.readers.lifeline import die_with_parent
 from imextract.sources import SourceReader
@@ -31,7 +31,7 @@ class _Session:
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
-        self._proof = Proof(place, threads=2)
+        self._proof = Proof(place, threads=AT_ONCE)
         self._planes: dict[int, PlaneRecord] = {}
         self._reader: SourceReader | None = None
 

@@ -161,10 +161,8 @@ class FolderStore:
 
         Raises
         ------
-        DamagedPlaneError
-            If there is no such file.
-        StorageError
-            If it cannot be read.
+        DamagedPlaneError, StorageError
+            As `read`.
         """
         read: Callable[[Path], Bytes] = read_from_disk if from_disk else Path.read_bytes
         return self.read(location, read)
