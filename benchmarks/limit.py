@@ -29,7 +29,7 @@ PlaneReader = Callable[[Sequence[Path], int, int], Iterator[Plane]]
 
 # The presets, as a user of h5py has them.
 FILTERS: dict[str, dict[str, Any]] = {
-    "zstd": {"shuffle": True, **hdf5plugin.Zstd(clevel=1)},
+    "zstd": dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=2)),
     "lz4": dict(hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=2)),
     "gzip": {"shuffle": True, "compression": "gzip", "compression_opts": 4},
     "none": {},

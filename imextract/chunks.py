@@ -69,7 +69,7 @@ class ChunkLayout:
 
 def choose_pipeline(pixels: PixelArray, layout: ChunkLayout, preset: Preset) -> Pipeline:
     """Choose the pipeline of a preset that makes a plane smallest, by some of its chunks."""
-    able = [p for p in preset.pipelines if pixels.dtype.itemsize <= p.most_bytes]
+    able = [p for p in preset.pipelines if p.is_for(pixels.dtype.itemsize)]
     if len(able) == 1:
         return able[0]
     some = list(layout.offsets_in(0, 0, *layout.shape))[::_SAMPLE]
@@ -202,9 +202,15 @@ def _jpeg_ls(part: PixelArray, _: tuple[int, ...]) -> bytes:
 
 def _blosc(part: PixelArray, options: tuple[int, ...]) -> bytes:
     level, shuffle, compressor = options[4:7]
-    size = part.dtype.itemsize
     encoded: bytes = _codecs.blosc_encode(
-        part, level=level, shuffle=shuffle, compressor=compressor, typesize=size, numthreads=1
+        part,
+        level=level,
+        shuffle=shuffle,
+        compressor=compressor,
+        typesize=part.dtype.itemsize,
+        # One for all: of a chunk nobody reads less, and the fewer the faster.
+        blocksize=part.nbytes,
+        numthreads=1,
     )
     return encoded
 

@@ -40,19 +40,24 @@ class Pipeline:
         The filter's client data.
     is_shuffled
         True if HDF5's own byte shuffle goes first.
-    most_bytes
-        Largest pixels that the filter can compress.
+    least_bytes, most_bytes
+        Smallest and largest pixels that it is for.
     """
 
     filter_number: int | None
     filter_options: tuple[int, ...] = ()
     is_shuffled: bool = False
+    least_bytes: int = 1
     most_bytes: int = 8
+
+    def is_for(self, pixel_bytes: int) -> bool:
+        """Tell whether it is for pixels of so many bytes."""
+        return self.least_bytes <= pixel_bytes <= self.most_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What a user chooses: a pipeline, or the best for each plane of several."""
+    """What a user chooses: a pipeline for each size of pixels, or the best of several."""
 
     summary: str
     pipelines: tuple[Pipeline, ...]
@@ -60,13 +65,23 @@ class Preset:
 
 _ZSTD_9 = Pipeline(ZSTANDARD, (9,), is_shuffled=True)
 
-# Rates and ratios: docs/stored-planes.md.
+# Rates and ratios: docs/stored-planes.md. Options of Blosc 1: four reserved values, level,
+# shuffle (2: of bits), compressor (1: LZ4, 5: Zstandard).
 PRESETS = MappingProxyType(
     {
-        "zstd": Preset("shuffle + Zstandard 1", (Pipeline(ZSTANDARD, (1,), is_shuffled=True),)),
-        # Blosc 1: four reserved values, level 5, bit shuffle, LZ4. By bits, since LZ4 has no
-        # coding of its own for values that are merely frequent, as those of noise are.
-        "lz4": Preset("Blosc LZ4 with bit shuffle", (Pipeline(BLOSC, (0, 0, 0, 0, 5, 2, 1)),)),
+        # By bits, those that are noise lie together, and Zstandard soon passes over them: half as
+        # fast again as behind HDF5's shuffle of bytes, and as small. Pixels of one byte have
+        # too few bits that are none.
+        "zstd": Preset(
+            "Blosc Zstandard 1 with bit shuffle, pixels of 8 bits by Zstandard 1",
+            (
+                Pipeline(ZSTANDARD, (1,), most_bytes=1),
+                Pipeline(BLOSC, (0, 0, 0, 0, 1, 2, 5), least_bytes=2),
+            ),
+        ),
+        # By bits, since LZ4 has no coding of its own for values that are merely frequent, as
+        # those of noise are.
+        "lz4": Preset("Blosc LZ4 5 with bit shuffle", (Pipeline(BLOSC, (0, 0, 0, 0, 5, 2, 1)),)),
         "gzip": Preset("shuffle + gzip 4", (Pipeline(DEFLATE, (4,), is_shuffled=True),)),
         # JPEG-LS foresees a pixel by its neighbours, which is best for what a
         # camera saw, but not for what was computed, and it ends at 16 bits.
