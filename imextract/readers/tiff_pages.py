@@ -9,6 +9,7 @@ from tifffile import TiffFile, TiffFileError, TiffPage
 
 from imextract.errors import DamagedPixelsError, SourceFileError
 from imextract.planes import PIXEL_TYPES, PixelArray
+from imextract.readers.lzw_pages import decode_lzw, is_plain_lzw
 from imextract.readers.read_ahead import Part
 from imextract.readers.source import refuse_bomb
 from imextract.readers.tiff_structure import check_tiff_stream
@@ -86,7 +87,7 @@ def decode_page(path: Path, number: int, page: TiffPage) -> PixelArray:
         If it cannot be decoded for another reason, such as an unknown coding.
     """
     try:
-        pixels = page.asarray()
+        pixels = decode_lzw(page) if is_plain_lzw(page) else page.asarray()
     except Exception as error:
         # The fence around decoders: imagecodecs has an error class for each codec.
         kind = DamagedPixelsError if _tells_damage(error) else SourceFileError
