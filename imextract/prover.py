@@ -29,10 +29,13 @@ T = TypeVar("T")
 
 # Planes that are read from the ledger and proven together.
 _GROUP = 16
-# Planes of one request, and those for which a process of its own is worth its start. Measured
-# (python -m benchmarks --only reading): fewer are proven sooner by threads of this one.
+# Planes of one request.
 _PIECE = 16
+# Those for which a process of its own is worth its start, which takes as long as proving 150
+# stored planes. Of these, threads of one process keep some cores as busy. Measured
+# (python -m benchmarks --only reading).
 _WORTH_A_PROCESS = 200
+_STORED_WORTH_A_PROCESS = 1000
 
 _REMEDY = "; bring its disk back or replace the file, and run again"
 
@@ -58,9 +61,9 @@ class Prover(Closing):
         self._place = place
         cores = _cores()
         self._workers = min(cores, plane_count // _WORTH_A_PROCESS)
-        # Stored planes are proven by threads of this process as soon as fewer than all cores
-        # would be used; originals are read one after the other there.
-        self._asks_for_stored = self._workers == cores
+        # Stored planes are else proven by threads of this process; originals are read one after
+        # the other there.
+        self._asks_for_stored = plane_count >= cores * _STORED_WORTH_A_PROCESS
         self._idle: SimpleQueue[SideProcess | None] = SimpleQueue()
         self._at_once = AT_ONCE * cores
         self._threads = ThreadPoolExecutor(self._at_once)
