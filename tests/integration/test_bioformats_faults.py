@@ -234,8 +234,8 @@ def test_xml_does_not_fetch_what_it_names(
 
 
 _TELL_JAVA = (
-    "import json; from imextract.readers.java import JARS, XML_FLAGS; "
-    "print(json.dumps([JARS, XML_FLAGS]))"
+    "import json; from imextract.readers.java import XML_FLAGS, jars; "
+    "print(json.dumps([jars(), XML_FLAGS]))"
 )
 
 

@@ -15,7 +15,7 @@ MODULES = sorted(path for package in PACKAGES for path in (CHECKOUT / package).r
 # Each of these is known to one module only.
 ONE_IMPORTER = {
     "javabridge": {"imextract/readers/java.py"},
-    "bioformats": {"imextract/readers/java.py"},
+    "bioformats": set(),  # its jar is used; what it imports takes longer than to start Java
     "h5py": {"imextract/hdf5.py"},
     "hdf5plugin": {"imextract/hdf5.py"},
     "nd2": {"imextract/readers/nd2.py"},
