@@ -1,10 +1,10 @@
 """What a run has loaded: not looked at again by the garbage collector while it lasts."""
 
-import atexit
-import functools
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from imextract.garbage import keep_at_the_end
 
 __all__ = ["loaded_is_kept"]
 
@@ -22,13 +22,8 @@ def loaded_is_kept() -> Iterator[None]:
         yield
         return
     gc.freeze()
-    _keep_at_the_end()
+    keep_at_the_end()
     try:
         yield
     finally:
         gc.unfreeze()
-
-
-@functools.cache
-def _keep_at_the_end() -> None:
-    atexit.register(gc.freeze)

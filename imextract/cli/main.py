@@ -10,6 +10,7 @@ from importlib import import_module
 from imextract.cli.output import UsageError, print_error
 from imextract.cli.parsers import experiment_parser, main_parser
 from imextract.errors import ImextractError
+from imextract.garbage import keep_at_the_end
 
 __all__ = ["main"]
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     commands = _EXPERIMENT if about_experiment else _GENERAL
     _set_up_logging(options.verbose)
+    keep_at_the_end()
     try:
         return _call(commands[options.command], options)
     except UsageError as error:
