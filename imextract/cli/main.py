@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 # Loaded when used, so that --help and errors of usage come at once.
 _GENERAL = {
-    "register": "imextract.cli.register:register",
+    "register": "imextract.cli.early_java:register",
     "list": "imextract.cli.experiments:list_",
     "simulate": "imextract.cli.simulate:simulate",
 }

@@ -63,21 +63,20 @@ class Connection:
         self._is_lost = False
         self._is_working = False
         self.last_answer = time.monotonic()
+        self._ready = self._expect()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         self._receiver = threading.Thread(target=self._receive, daemon=True)
         self._receiver.start()
 
     @classmethod
-    def start(cls, heap_mb: int, slots: Sequence[int]) -> Self:
-        """Start a child and wait until its Java runs.
+    def begin(cls, heap_mb: int, slots: Sequence[int]) -> Self:
+        """Start a child, without waiting until its Java runs.
 
         Raises
         ------
         ConfigError
-            If there is no Java, or it does not start.
-        ChildLostError
-            If something else ended the child before it was ready.
+            If there is no Java.
         """
         environment = _child_environment()
         scratch = tempfile.TemporaryDirectory(prefix="imextract-java-")
@@ -101,9 +100,7 @@ class Connection:
             raise
         finally:
             os.close(ear)
-        connection = cls(process, lifeline, scratch)
-        connection._await_ready()
-        return connection
+        return cls(process, lifeline, scratch)
 
     @property
     def pid(self) -> int:
@@ -120,6 +117,27 @@ class Connection:
         """Whether a signal that we did not send ended the child."""
         code = self._process.poll()
         return self._end is None and code is not None and code < 0
+
+    def await_ready(self) -> None:
+        """Wait until Java runs.
+
+        Raises
+        ------
+        ConfigError
+            If it does not start.
+        ChildLostError
+            If something else ended the child before it was ready.
+        """
+        try:
+            self._ready.result(timeout=_START_LIMIT_S)
+        except (ChildLostError, FutureTimeoutError) as error:
+            if isinstance(error, ChildLostError) and self.was_ended_by_others:
+                raise
+            self.kill(f"it did not start within {_START_LIMIT_S:g} s")
+            raise ConfigError(
+                f"the Java process of Bio-Formats does not start: {error}; check JAVA_HOME "
+                "and that IMEXTRACT_JAVA_HEAP_MB fits into this machine's memory"
+            ) from error
 
     def send(self, request: dict[str, Any]) -> Future[dict[str, Any]]:
         """Send a request; `ChildLostError` is set on the future if none answers."""
@@ -155,19 +173,6 @@ class Connection:
                 self.last_answer = time.monotonic()
             self._pending.append(future)
         return future
-
-    def _await_ready(self) -> None:
-        ready = self._expect()
-        try:
-            ready.result(timeout=_START_LIMIT_S)
-        except (ChildLostError, FutureTimeoutError) as error:
-            if isinstance(error, ChildLostError) and self.was_ended_by_others:
-                raise
-            self.kill(f"it did not start within {_START_LIMIT_S:g} s")
-            raise ConfigError(
-                f"the Java process of Bio-Formats does not start: {error}; check JAVA_HOME "
-                "and that IMEXTRACT_JAVA_HEAP_MB fits into this machine's memory"
-            ) from error
 
     def _receive(self) -> None:
         replies = _stream(self._process.stdout)

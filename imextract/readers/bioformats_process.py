@@ -34,6 +34,7 @@ _ERRORS: dict[str, type[ImextractError]] = {
     "no_plane": PlaneNotFoundError,
     "mismatch": PlaneMismatchError,
 }
+_WARM_UP: Request = {"do": "warm_up"}
 _REMEDIES = {
     "unknown_format": "; leave the file out, or convert it to a format that Bio-Formats reads",
     "memory": "; give the workers more memory, or set IMEXTRACT_JAVA_HEAP_MB higher",
@@ -114,30 +115,48 @@ class BioFormatsProcess:
         SourceFileError, ConfigError
             If it does not start.
         """
-        self.ask("starting Bio-Formats", {"do": "warm_up"})
+        self.ask("starting Bio-Formats", _WARM_UP)
 
     def send(self, request: Request) -> Future[Reply]:
         """Send a request; the child answers in the order of requests."""
         with self._lock:
             return self._running().send(request)
 
+    def begin(self) -> None:
+        """Have a child start and get ready to read; who asks first waits for both.
+
+        Raises
+        ------
+        ConfigError
+            If there is no Java.
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._begin()
+                self._connection.send(_WARM_UP)
+
     def _running(self) -> Connection:
         if self._connection is None or not self._connection.is_alive:
-            self._connection = self._start()
-        return self._connection
-
-    def _start(self) -> Connection:
+            self._connection = self._begin()
         try:
-            return Connection.start(self._heap_mb, self.slots.descriptors)
+            self._connection.await_ready()
         except ChildLostError:
             # Whatever ended it says nothing of Java: once more.
-            try:
-                return Connection.start(self._heap_mb, self.slots.descriptors)
-            except ChildLostError as error:
-                raise SourceFileError(
-                    f"the Java process of Bio-Formats was ended twice while it started: {error}; "
-                    "give the worker more memory and run again"
-                ) from error
+            self._connection = self._begin()
+            self._await_second(self._connection)
+        return self._connection
+
+    def _begin(self) -> Connection:
+        return Connection.begin(self._heap_mb, self.slots.descriptors)
+
+    def _await_second(self, connection: Connection) -> None:
+        try:
+            connection.await_ready()
+        except ChildLostError as error:
+            raise SourceFileError(
+                f"the Java process of Bio-Formats was ended twice while it started: {error}; "
+                "give the worker more memory and run again"
+            ) from error
 
     def wait(self, future: Future[Reply]) -> Reply:
         """Wait for an answer, at most the time limit from the last sign of life."""

@@ -276,3 +276,43 @@ def test_warming_up_reads_an_image_that_counts_for_nothing(
     bioformats_process.warm_up()
     assert bioformats_process.pid is not None
     assert bioformats_process.ask("asking", {"do": "stats"})["opened"] == 0
+
+
+def test_a_child_begun_early_is_the_one_that_reads(tmp_path: Path, fresh_process: Settings) -> None:
+    process = shared_process(fresh_process)
+    process.begin()
+    begun = child_pid(fresh_process)
+    process.begin()
+    inspect_file(fake_file(tmp_path), fresh_process)
+    assert child_pid(fresh_process) == begun
+
+
+def test_a_child_killed_before_it_was_ready_is_replaced(
+    tmp_path: Path, fresh_process: Settings
+) -> None:
+    shared_process(fresh_process).begin()
+    psutil.Process(child_pid(fresh_process)).kill()
+    path = fake_file(tmp_path, sizeX=16)
+    assert inspect_file(path, fresh_process).structure[0].size_x == 16
+
+
+_BEGINS_AND_ENDS = """
+from imextract.config import Settings
+from imextract.readers.bioformats_process import shared_process
+process = shared_process(Settings())
+process.begin()
+print(process.pid)
+"""
+
+
+def test_a_program_that_ends_before_its_child_is_ready_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _BEGINS_AND_ENDS],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not psutil.pid_exists(int(done.stdout))
+    assert not done.stderr
+    assert list(tmp_path.iterdir()) == []
