@@ -89,7 +89,7 @@ class NativeReader(Closing):
                 f"{self._path}: {what}: expected {expected.shape} {expected.dtype}, "
                 f"got {plane.shape} {plane.dtype}; read the file with Bio-Formats"
             )
-        own: PixelArray = np.require(plane, plane.dtype.newbyteorder("="), ["C", "W", "O"])
+        own: PixelArray = np.require(plane, plane.dtype.newbyteorder("="), ["C", "W"])
         return own
 
     def prefetch(self, ref: PlaneRef) -> None:
@@ -104,7 +104,10 @@ class NativeReader(Closing):
 
     @abstractmethod
     def _decode(self, ref: PlaneRef) -> PixelArray:
-        """Give a plane that lies in the structure; it may be a view in any byte order."""
+        """Give a plane that lies in the structure, in any byte order.
+
+        An array that can be written to is given away; a view of what is kept can be read only.
+        """
 
     def _parts(self, ref: PlaneRef) -> Iterable[Part]:
         """Tell where in the file a plane of the structure lies; nowhere, if that is not known."""
