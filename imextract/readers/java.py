@@ -1,7 +1,8 @@
 """The door to Java: only the Bio-Formats child imports this module."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,6 +28,7 @@ __all__ = [
     "jars",
     "new",
     "pixel_type",
+    "small_buffers",
     "start_java",
     "static",
     "text",
@@ -80,6 +82,10 @@ _MOST_YOUNG_MB = 96
 _STAY_YOUNG = ("-XX:SurvivorRatio=1", "-XX:-UseAdaptiveSizePolicy")
 _FIRST_HEAP_MB = 128
 
+_FILE_HANDLE = CLASS_NAME.replace(".", "/")
+# Enough for the beginning of a file, or a directory of it.
+_SMALL_BUFFER = 2**14
+
 
 def start_java(heap_mb: int, scratch: str) -> None:
     """Start the virtual machine, which has a folder for what it unpacks; once per process."""
@@ -114,9 +120,8 @@ def jars() -> Sequence[str]:
 def _change_file_handle() -> None:
     """Load the class by which Bio-Formats reads files, changed, before anything uses it."""
     loader = static("java/lang/ClassLoader", "getSystemClassLoader", "()Ljava/lang/ClassLoader;")
-    file = f"{CLASS_NAME.replace('.', '/')}.class"
     get_resource = "(Ljava/lang/String;)Ljava/io/InputStream;"
-    stream = call(loader, "getResourceAsStream", get_resource, file)
+    stream = call(loader, "getResourceAsStream", get_resource, f"{_FILE_HANDLE}.class")
     found = call(stream, "readAllBytes", "()[B")
     call(stream, "close", "()V")
     changed = with_bulk_reads(np.asarray(found).tobytes())
@@ -124,6 +129,17 @@ def _change_file_handle() -> None:
         define = "(Ljava/lang/String;[BII)Ljava/lang/Class;"
         content = byte_array(np.frombuffer(changed, np.uint8))
         call(loader, "defineClass", define, CLASS_NAME, content, 0, len(changed))
+
+
+@contextmanager
+def small_buffers() -> Iterator[None]:
+    """Let files that are opened meanwhile be read a little at a time, instead of 1 MB."""
+    usual = javabridge.get_static_field(_FILE_HANDLE, "defaultBufferSize", "I")
+    static(_FILE_HANDLE, "setDefaultBufferSize", "(I)V", _SMALL_BUFFER)
+    try:
+        yield
+    finally:
+        static(_FILE_HANDLE, "setDefaultBufferSize", "(I)V", usual)
 
 
 def _memory_flags(heap_mb: int) -> list[str]:

@@ -1,6 +1,7 @@
 """A data set opened by Bio-Formats, inside the child process."""
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ class OpenDataSet:
         java.call(self._reader, "setFlattenedResolutions", "(Z)V", False)
         _set_options(self._reader)
         self._metadata = _metadata_store(self._reader) if with_metadata else None
+        self._find_format(path)
         java.call(self._reader, "setId", "(Ljava/lang/String;)V", path)
         self.series = [self._series(index) for index in range(self._count("getSeriesCount"))]
 
@@ -118,6 +120,14 @@ class OpenDataSet:
     def close(self) -> None:
         """Close the files."""
         java.call(self._reader, "close", "()V")
+
+    def _find_format(self, path: str) -> None:
+        """Choose the reader, as opening does first: a hundred look at the file's beginning."""
+        # Of an empty file, Bio-Formats would log twice that it is.
+        if Path(path).stat().st_size > 0:
+            with java.small_buffers():
+                signature = "(Ljava/lang/String;)Lloci/formats/IFormatReader;"
+                java.call(self._image_reader, "getReader", signature, path)
 
     def _count(self, name: str) -> int:
         return self._count_of(self._reader, name)

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 
@@ -118,6 +119,29 @@ def test_a_few_files_stay_open_and_the_rest_are_closed(
             reader.read_plane(PlaneRef(0, 0))
     stats = shared_process(fresh_process).ask("asking", {"do": "stats"})
     assert (stats["opened"], stats["open"]) == (MOST_OPEN + 2, MOST_OPEN)
+
+
+def test_of_files_inspected_in_no_time_none_but_the_last_is_kept(
+    tmp_path: Path, fresh_process: Settings
+) -> None:
+    paths = [fake_file(tmp_path, f"image{number}") for number in range(3)]
+    inspect_file(paths[0], fresh_process)
+    for path in paths:
+        inspect_file(path, fresh_process)
+    stats = shared_process(fresh_process).ask("asking", {"do": "stats"})
+    assert (stats["opened"], stats["open"]) == (4, 1)
+
+
+def test_finding_out_the_format_reads_a_little_of_the_file(
+    tmp_path: Path, reader_settings: Settings
+) -> None:
+    path = write_tiff(tmp_path / "plane.tif", noise(1024, 1024))
+    inspect_file(path, reader_settings)
+    process = psutil.Process(shared_process(reader_settings).pid)
+    before = process.io_counters().read_chars
+    inspect_file(path, reader_settings)
+    # A hundred readers ask for its first bytes; each was given the first megabyte of it.
+    assert process.io_counters().read_chars - before < 8 * path.stat().st_size
 
 
 @pytest.mark.parametrize("name", ["größe 😀 %s*#'\".tif", "-leading.tif", "new\nline.tif"])
