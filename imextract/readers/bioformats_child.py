@@ -33,6 +33,8 @@ _KINDS = {
     "java.lang.OutOfMemoryError": "memory",
 }
 
+_NO_TIME_S = 0.1
+
 
 class Session:
     """Answers requests; keeps the data sets used last open."""
@@ -74,8 +76,7 @@ class Session:
                 raise ValueError(f"no such request: {unknown!r}")
 
     def _inspect(self, path: str, folders: list[str]) -> dict[str, Any]:
-        for key in [key for key in self._open if key[0] == path]:
-            self._open.pop(key).close()
+        self._let_go(path)
         opened = ConfinedDataSet.open(path, folders, with_metadata=True)
         data_set = self._keep(_key(path, "", folders), opened)
         return {**data_set.ask(OpenDataSet.describe), "ome_xml": data_set.ask(OpenDataSet.ome_xml)}
@@ -102,6 +103,16 @@ class Session:
             self._open.move_to_end(key)
             return self._open[key]
         return self._keep(key, ConfinedDataSet.open(path, folders))
+
+    def _let_go(self, path: str) -> None:
+        """Close a file, and all that can be opened again in no time.
+
+        Files are inspected by the thousand, each once: what is kept of those before, Java
+        would move about in memory again and again.
+        """
+        for key, data_set in list(self._open.items()):
+            if key[0] == path or data_set.opening_s < _NO_TIME_S:
+                self._open.pop(key).close()
 
     def _forget(self) -> None:
         """Let go of all data sets: one that ran out of memory is not to be trusted."""
