@@ -1,31 +1,25 @@
 """The flow `imextract`: every planned plane of an experiment, extracted and accounted for."""
 
-from contextlib import ExitStack
+from contextlib import nullcontext
 from time import perf_counter
 
 from prefect import flow
-from prefect.runtime import flow_run
-from prefect_dask.task_runners import DaskTaskRunner
 
-from flows.api import api_for_workers
-from flows.cluster import WorkerSize, connect, let_workers_go, runner_settings
-from flows.forking import forked_workers
-from flows.loaded import loaded_is_kept
-from flows.parameters import BatchSize, Cluster, Cores, Duration, ExperimentId, Memory, Workers
-from flows.reports import Summary, publish, require_all, show_progress, summarise
-from flows.retry import is_retry
-from flows.waves import Harvest, extract_wave
-from imextract.batches import ImextractBatchArguments
+from flows.fork_process import process_for_workers
+from flows.parameters import (
+    BatchSize,
+    Cluster,
+    Cores,
+    Duration,
+    ExperimentId,
+    Memory,
+    Summary,
+    Workers,
+)
 from imextract.compression import CompressionName
-from imextract.extractor import ImageExtractor
-from tasks.claim import claim
-from tasks.collect import collect
-from tasks.init import ask_ledger, init
+from imextract.garbage import nothing_collected
 
 __all__ = ["imextract"]
-
-# Batches whose worker was lost are mapped again, this often at most in all.
-MAX_WAVES = 3
 
 
 # The result is not persisted: Prefect refuses to run a completed flow with one again.
@@ -64,39 +58,20 @@ def imextract(
         cluster: local, slurm, or the address of a running Dask scheduler (tcp://host:8786).
     """
     start = perf_counter()
-    size = WorkerSize.of(workers, cores, memory, duration)
-    arguments = ImextractBatchArguments(
-        batch_size=batch_size,
-        delete=delete,
-        restart=restart and not is_retry(),
-        compression=compression,
-        workers=size.workers,
-    )
-    with (
-        loaded_is_kept(),
-        ImageExtractor(experiment_id).keep(claim(experiment_id, _purpose())) as lease,
-        ExitStack() as started,
-    ):
-        batches = init(lease, arguments)
-        harvest = Harvest(jobs=len(batches))
-        if batches:
-            settings = runner_settings(cluster, size.at_most(len(batches)))
-            started.enter_context(api_for_workers())
-            started.enter_context(forked_workers())
-            runner = started.enter_context(DaskTaskRunner(**settings))
-            connect(runner, experiment_id)
-            for _ in range(MAX_WAVES):
-                show_progress(experiment_id, extract_wave(runner, batches, harvest, size.workers))
-                batches = ask_ledger(experiment_id, batches)
-                if not batches:
-                    break
-            let_workers_go(runner)
-        outcome = collect(lease, arguments)
-    summary = summarise(harvest, outcome, perf_counter() - start)
-    publish(experiment_id, summary, harvest, outcome)
-    require_all(experiment_id, outcome, harvest)
-    return summary
+    with process_for_workers() if cluster == "local" else nullcontext():
+        # Not above: while this is loaded, which takes half a second, so is what workers need.
+        with nothing_collected():
+            from flows.cluster import WorkerSize
+            from flows.retry import is_retry
+            from flows.story import extract_experiment
+            from imextract.batches import ImextractBatchArguments
 
-
-def _purpose() -> str:
-    return f"flow run {flow_run.name} ({flow_run.id})"
+        size = WorkerSize.of(workers, cores, memory, duration)
+        arguments = ImextractBatchArguments(
+            batch_size=batch_size,
+            delete=delete,
+            restart=restart and not is_retry(),
+            compression=compression,
+            workers=size.workers,
+        )
+        return extract_experiment(experiment_id, arguments, size, cluster, start)

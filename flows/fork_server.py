@@ -7,7 +7,17 @@ import os
 from multiprocessing.forkserver import _forkserver
 from pathlib import Path
 
-from flows import warm_up as _warm_up  # noqa: F401
+from imextract.garbage import nothing_collected
+
+# Now, while it is sure to be there.
+_PARENT = os.getppid()
+
+# As Dask sets them for workers that load NumPy themselves: one thread each.
+for _name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+with nothing_collected():
+    from flows import warm_up as _warm_up  # noqa: F401
 
 # It stays: workers that looked for garbage in it would have to copy it, and
 # the process itself would look through it once more before it ends.
@@ -29,4 +39,4 @@ def _tidy_after(parent: int) -> None:
             socket.parent.rmdir()
 
 
-atexit.register(_tidy_after, os.getppid())
+atexit.register(_tidy_after, _PARENT)

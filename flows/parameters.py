@@ -1,13 +1,25 @@
 """Types of flow parameters, shared so that every form refuses the same nonsense.
 
 Prefect shows their bounds in its form and checks them before a run starts.
+What a run returns has its type here, too.
 """
 
 from typing import Annotated
 
 from pydantic import Field
 
-__all__ = ["BatchSize", "Cluster", "Cores", "Duration", "ExperimentId", "Memory", "Workers"]
+__all__ = [
+    "BatchSize",
+    "Cluster",
+    "Cores",
+    "Duration",
+    "ExperimentId",
+    "Memory",
+    "Summary",
+    "Workers",
+]
+
+Summary = dict[str, int | float]
 
 # Up to what a signed 32-bit column of PostgreSQL holds.
 ExperimentId = Annotated[int, Field(ge=1, le=2_147_483_647)]

@@ -11,20 +11,18 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.parameters import Summary
 from flows.waves import Harvest
 from imextract.batches import CollectResult
 from imextract.errors import ImextractError
 
 __all__ = [
     "IncompleteExtractionError",
-    "Summary",
     "publish",
     "require_all",
     "show_progress",
     "summarise",
 ]
-
-Summary = dict[str, int | float]
 
 # Rows of a table artifact; the UI loads all of them at once.
 MAX_ROWS = 500

@@ -191,6 +191,7 @@ _THREE_RUNS = """
 import gc, json, os, sys
 from prefect_dask.task_runners import DaskTaskRunner
 from flows.cluster import WorkerSize, runner_settings
+from flows.fork_process import process_for_workers
 from flows.forking import forked_workers
 
 def told(runner, function, *given):
@@ -208,7 +209,7 @@ def main():
         if timeout_s is not None:
             os.environ["IMEXTRACT_READ_TIMEOUT_S"] = timeout_s
         settings = runner_settings("local", WorkerSize(2, 1, 700, "01:00:00"))
-        with forked_workers(), DaskTaskRunner(**settings) as runner:
+        with process_for_workers(), forked_workers(), DaskTaskRunner(**settings) as runner:
             runner.client.wait_for_workers(2)
             runs.append({
                 "parents": told(runner, os.getppid),
@@ -219,6 +220,41 @@ def main():
     print(json.dumps(runs))
 
 main()
+"""
+
+
+def test_a_process_that_no_worker_came_from_ends_with_its_run(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_WORKERS],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    begun, still_there = map(json.loads, done.stdout.splitlines())
+    assert len(begun) == 1
+    assert still_there == []
+    assert list(tmp_path.iterdir()) == []
+    assert not done.stderr
+
+
+_WITHOUT_WORKERS = """
+import time
+import psutil
+from flows.fork_process import process_for_workers
+
+def of_ours():
+    return [one.pid for one in psutil.Process().children() if "forkserver" in str(one.cmdline())]
+
+with process_for_workers():
+    begun = of_ours()
+    print(begun)
+for _ in range(300):
+    if psutil.Process().children():
+        time.sleep(0.1)
+print(of_ours())
 """
 
 

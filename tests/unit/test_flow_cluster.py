@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from dask_jobqueue.slurm import SLURMJob
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows import cluster
 from flows.cluster import WorkerSize, connect, runner_settings
+from flows.fork_process import SET_BY_DASK
 from imextract.errors import ConfigError
 
 CHECKOUT = Path(__file__).parents[2]
@@ -109,6 +111,18 @@ def test_a_worker_imports_nothing_that_takes_over_its_signals() -> None:
         "sys.exit('flows.extraction' not in sys.modules or 'dask_jobqueue' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=False).returncode == 0
+
+
+def test_little_is_loaded_before_the_process_that_workers_are_forked_from_begins() -> None:
+    code = "import sys, flows.extraction; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert not {"distributed", "numpy", "sqlalchemy"} & set(done.stdout.split())
+
+
+def test_what_dask_sets_makes_no_other_environment() -> None:
+    assert dask.config.get("distributed.nanny.pre-spawn-environ").keys() <= SET_BY_DASK
 
 
 def test_an_address_without_scheduler_is_named() -> None:
