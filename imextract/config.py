@@ -53,6 +53,16 @@ class Settings(BaseModel):
         description="Longest time of one call to Bio-Formats, in s; after twice that long any "
         "other reading of a plane is given up.",
     )
+    java_process: int = Field(
+        default=0,
+        ge=0,
+        description="Which of several Java processes is asked: 0 reads planes, each other one "
+        "looks at files that are registered.",
+    )
+
+    def registering(self, number: int = 0) -> Self:
+        """Give the same for looking at files, of which several are looked at at once."""
+        return self.model_copy(update={"java_process": 1 + number})
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

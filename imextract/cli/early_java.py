@@ -17,6 +17,6 @@ def register(options: argparse.Namespace) -> int:
     if options.check and Path(options.folder).is_dir():
         # What stands against it is told by who needs it.
         with suppress(ImextractError):
-            shared_process(Settings.from_environment()).begin()
+            shared_process(Settings.from_environment().registering()).begin()
     code: int = import_module("imextract.cli.register").register(options)
     return code

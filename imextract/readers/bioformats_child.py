@@ -155,14 +155,16 @@ def _claim_pipes() -> tuple[IO[bytes], IO[bytes]]:
     return requests, replies
 
 
-def _serve(lifeline: int, slots: Sequence[int], heap_mb: int, scratch: str) -> None:
+def _serve(
+    lifeline: int, slots: Sequence[int], heap_mb: int, scratch: str, *, is_brief: bool
+) -> None:
     die_with_parent(lifeline)
     # Before Java has any thread, so that all of them are.
     is_confined = confine_writing([Path(scratch), Path("/dev/null")])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     requests, replies = _claim_pipes()
     keep_memory()
-    java.start_java(heap_mb, scratch)
+    java.start_java(heap_mb, scratch, is_brief=is_brief)
     session = Session([SlotView(descriptor) for descriptor in slots])
     write_message(replies, {"ready": True, "confined": is_confined})
     while (request := read_message(requests)) is not None:

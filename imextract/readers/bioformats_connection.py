@@ -70,8 +70,13 @@ class Connection:
         self._receiver.start()
 
     @classmethod
-    def begin(cls, heap_mb: int, slots: Sequence[int]) -> Self:
+    def begin(cls, heap_mb: int, slots: Sequence[int], *, is_brief: bool = False) -> Self:
         """Start a child, without waiting until its Java runs.
+
+        Parameters
+        ----------
+        is_brief
+            Whether it will look at files rather than read many planes.
 
         Raises
         ------
@@ -82,7 +87,8 @@ class Connection:
         scratch = tempfile.TemporaryDirectory(prefix="imextract-java-")
         environment["TMPDIR"] = scratch.name
         ear, lifeline = os.pipe()
-        given = {"lifeline": ear, "slots": list(slots), "heap_mb": heap_mb, "scratch": scratch.name}
+        given = {"lifeline": ear, "slots": list(slots), "scratch": scratch.name}
+        given |= {"heap_mb": heap_mb, "is_brief": is_brief}
         try:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _CHILD, json.dumps(given)],

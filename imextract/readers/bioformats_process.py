@@ -92,6 +92,7 @@ class BioFormatsProcess:
 
     def __init__(self, settings: Settings) -> None:
         self._heap_mb = settings.java_heap_mb
+        self._is_brief = settings.java_process > 0
         self._time_limit_s = settings.read_timeout_s
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -147,7 +148,7 @@ class BioFormatsProcess:
         return self._connection
 
     def _begin(self) -> Connection:
-        return Connection.begin(self._heap_mb, self.slots.descriptors)
+        return Connection.begin(self._heap_mb, self.slots.descriptors, is_brief=self._is_brief)
 
     def _await_second(self, connection: Connection) -> None:
         try:
@@ -192,14 +193,15 @@ def _translated(reply: Reply, what: str) -> ImextractError:
     return raised(f"{what}: Bio-Formats says {message}{logged}{_REMEDIES.get(kind, '')}")
 
 
-_shared: dict[tuple[int, int, float], BioFormatsProcess] = {}
+_shared: dict[tuple[float, ...], BioFormatsProcess] = {}
 _shared_lock = threading.Lock()
 
 
 def shared_process(settings: Settings) -> BioFormatsProcess:
-    """Give the one Bio-Formats process of this worker."""
+    """Give the one Bio-Formats process of this worker, or that of a number."""
     # A forked process must not use the pipes of its parent.
-    key = (os.getpid(), settings.java_heap_mb, settings.read_timeout_s)
+    limits = settings.java_heap_mb, settings.read_timeout_s
+    key = os.getpid(), settings.java_process, *limits
     with _shared_lock:
         if key not in _shared:
             _shared[key] = BioFormatsProcess(settings)

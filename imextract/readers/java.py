@@ -57,8 +57,7 @@ XML_FLAGS = (
 )
 _NOWHERE = ("Host=127.0.0.1", "Port=9")
 # Not among them (python -m benchmarks.java_flags): an archive of classes saves 0.2 s of CPU
-# a worker, but is one more file to write, to guard and to keep in step with the jar; without
-# the optimising compiler a worker starts as early, but decodes LZW a third more slowly.
+# a worker, but is one more file to write, to guard and to keep in step with the jar.
 _FLAGS = (
     "-Xrs",
     "-XX:-UsePerfData",
@@ -75,6 +74,10 @@ _FLAGS = (
     *(f"-D{scheme}.proxy{part}" for scheme in ("http", "https") for part in _NOWHERE),
 )
 
+# Without the optimising compiler, LZW takes a third longer. But of a hundred readers that look
+# at files it has so much to optimise that even 3000 files take less CPU altogether without.
+_COMPILES_BRIEFLY = "-XX:TieredStopAtLevel=1"
+
 # Room for new objects, a few planes of 2048 x 2048; by itself a third of the heap, all of
 # which is used before it is looked through. A plane in use stays there while others go;
 # else each would move to the rest of the heap, which would grow to what it may.
@@ -87,10 +90,19 @@ _FILE_HANDLE = CLASS_NAME.replace(".", "/")
 _SMALL_BUFFER = 2**14
 
 
-def start_java(heap_mb: int, scratch: str) -> None:
-    """Start the virtual machine, which has a folder for what it unpacks; once per process."""
+def start_java(heap_mb: int, scratch: str, *, is_brief: bool = False) -> None:
+    """Start the virtual machine; once per process.
+
+    Parameters
+    ----------
+    scratch
+        A folder for what it unpacks.
+    is_brief
+        Whether it will look at files rather than read many planes.
+    """
+    compiling = [_COMPILES_BRIEFLY] if is_brief else []
     javabridge.start_vm(
-        args=[*_FLAGS, *_memory_flags(heap_mb), f"-Djava.io.tmpdir={scratch}"],
+        args=[*_FLAGS, *compiling, *_memory_flags(heap_mb), f"-Djava.io.tmpdir={scratch}"],
         class_path=list(jars()),
         max_heap_size=f"{heap_mb}m",
         run_headless=True,

@@ -124,7 +124,7 @@ def register_folder(
         If `request.experiment` does not exist.
     ConfigError, LedgerError
     """
-    settings = settings or Settings.from_environment()
+    settings = (settings or Settings.from_environment()).registering()
     options = ManifestOptions(
         plate=request.plate,
         acquisition=request.acquisition,
