@@ -1,4 +1,4 @@
-"""Which process this is, told so that others can find out whether it has ended."""
+"""Which process this is, told so that others can find out whether it has ended; its cores."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["ProcessId", "has_ended", "is_here", "this_process"]
+__all__ = ["ProcessId", "has_ended", "is_here", "this_process", "usable_cores"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -47,6 +47,15 @@ def is_here(process: ProcessId) -> bool:
 def has_ended(process: ProcessId) -> bool:
     """Whether a process is certainly over; False also where nobody can tell."""
     return is_here(process) and _start(process.process) != process.started
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        # Not on every system.
+        return os.cpu_count() or 1
 
 
 @cache

@@ -1,6 +1,5 @@
 """Proving many planes, on all cores of the machine."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from imextract.database.planes import (
 )
 from imextract.database.session import Database
 from imextract.patience import Patience, StalledError
+from imextract.processes import usable_cores
 from imextract.proof import AT_ONCE, Proof, ProofKind
 from imextract.side_process import ProcessLostError, SideProcess, TimeLimit
 from imextract.workplace import Workplace
@@ -59,7 +59,7 @@ class Prover(Closing):
 
     def __init__(self, place: Workplace, plane_count: int) -> None:
         self._place = place
-        cores = _cores()
+        cores = usable_cores()
         self._workers = min(cores, plane_count // _WORTH_A_PROCESS)
         # Stored planes are else proven by threads of this process; originals are read one after
         # the other there.
@@ -200,11 +200,3 @@ def extracted_planes(
 
 def _result(name: T, jobs: Sequence[Future[Mapping[int, str]]]) -> tuple[T, Mapping[int, str]]:
     return name, {key: text for job in jobs for key, text in job.result().items()}
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        # Not on every system.
-        return os.cpu_count() or 1

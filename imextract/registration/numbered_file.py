@@ -19,7 +19,7 @@ from imextract.registration.ome import OmeImage
 from imextract.registration.opening import damage, open_file
 from imextract.registration.tiff_header import read_tiff_header
 
-__all__ = ["NumberedFile", "open_numbered_file"]
+__all__ = ["Look", "NumberedFile", "bare_tiff", "look_at", "numbered_file", "open_numbered_file"]
 
 _PLAIN_COMPRESSIONS = frozenset(
     {
@@ -66,6 +66,15 @@ class NumberedFile:
         return DataSet(entry, companions, self.reader, self.format_name, metadata)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What Bio-Formats makes of a file, who reads it, and what is wrong with it, if anything is."""
+
+    inspection: Inspection
+    reader: str
+    damaged: str | None
+
+
 def open_numbered_file(found: FoundFiles, path: str, settings: Settings) -> NumberedFile:
     """Read the headers of a file: a plain TIFF by itself, all else by Bio-Formats.
 
@@ -74,17 +83,48 @@ def open_numbered_file(found: FoundFiles, path: str, settings: Settings) -> Numb
     SourceFileError
         If the file is damaged or no reader knows it.
     """
-    full_path = found.folder / path
-    header = read_tiff_header(full_path)
-    if header is not None and header.is_bare and header.structure.plane_count == 1:
-        missing = _missing(header.end_of_pixels, found.files[path].size_bytes)
-        return NumberedFile.plain_tiff(header.structure, missing)
-    plain = _plain_tiff(full_path) if is_tiff(full_path) else None
+    bare = bare_tiff(found, path)
+    return bare or numbered_file(found, path, look_at(found.folder / path, found.folder, settings))
+
+
+def bare_tiff(found: FoundFiles, path: str) -> NumberedFile | None:
+    """Read the header of a TIFF of one plane and nothing of a vendor's; None for any other file."""
+    header = read_tiff_header(found.folder / path)
+    if header is None or not header.is_bare or header.structure.plane_count != 1:
+        return None
+    missing = _missing(header.end_of_pixels, found.files[path].size_bytes)
+    return NumberedFile.plain_tiff(header.structure, missing)
+
+
+def look_at(path: Path, folder: Path, settings: Settings) -> NumberedFile | Look:
+    """Look into a file: a plain TIFF by itself, all else by Bio-Formats.
+
+    Which other files of the folder belong to it is not told yet.
+
+    Raises
+    ------
+    SourceFileError
+        If the file is damaged or no reader knows it.
+    """
+    plain = _plain_tiff(path) if is_tiff(path) else None
     if plain is not None:
         return plain
-    inspection, reader = open_file(full_path, settings, found.folder)
-    _check_types(inspection)
-    return _inspected(candidate_of(found, path, inspection), reader, damage(full_path))
+    inspection, reader = open_file(path, settings, folder)
+    return Look(inspection, reader, damage(path))
+
+
+def numbered_file(found: FoundFiles, path: str, look: NumberedFile | Look) -> NumberedFile:
+    """Tell what a file holds, by a look into it.
+
+    Raises
+    ------
+    SourceFileError
+        If its pixels cannot be stored, or others than its own are read.
+    """
+    if isinstance(look, NumberedFile):
+        return look
+    _check_types(look.inspection)
+    return _inspected(candidate_of(found, path, look.inspection), look.reader, look.damaged)
 
 
 def _plain_tiff(path: Path) -> NumberedFile | None:

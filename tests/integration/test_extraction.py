@@ -323,7 +323,7 @@ def test_a_plane_is_read_while_another_is_decompressed(
 
     monkeypatch.setattr("imextract.proof.load_plane", load)
     monkeypatch.setattr("imextract.prover._PIECE", 1)
-    monkeypatch.setattr("imextract.prover._cores", lambda: 1)
+    monkeypatch.setattr("imextract.prover.usable_cores", lambda: 1)
     assert_all_whole(experiment)
     with Proof(experiment.place, threads=2) as proof:
         assert not proof.errors([image.record.id for image in images(experiment)], "stored")

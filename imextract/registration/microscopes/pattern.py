@@ -13,7 +13,8 @@ from imextract.registration.files import FoundFiles, first_reasons, is_empty
 from imextract.registration.images import ImageRows, SitePosition, site_grids
 from imextract.registration.manifest import ChannelInfo, Manifest, Problem, SiteInfo, SiteKey
 from imextract.registration.microscopes.protocol import Claim
-from imextract.registration.numbered_file import NumberedFile, open_numbered_file
+from imextract.registration.numbered_file import NumberedFile
+from imextract.registration.numbered_files import NumberedFiles
 from imextract.registration.numbering import Numbering
 from imextract.registration.options import ManifestOptions
 from imextract.registration.patterns import pattern_text
@@ -122,19 +123,21 @@ def _open_files(
     found: FoundFiles, names: dict[str, ParsedName], problems: list[Problem], settings: Settings
 ) -> list[_Named]:
     named = []
-    for path, name in names.items():
-        if is_empty(found.files[path]):
-            problems.append(Problem("warning", path, "is empty: left out"))
-            continue
-        try:
-            file = open_numbered_file(found, path, settings)
-        except OSError as error:
-            text = f"cannot be opened: left out ({error})"
-            problems.append(Problem("warning", path, text))
-            continue
-        problems.extend(Problem("warning", path, text) for text in file.warnings)
-        problems.extend(file.candidate.problems if file.candidate else ())
-        named.append(_Named(path, name, file))
+    holding = [path for path in names if not is_empty(found.files[path])]
+    with NumberedFiles(found, holding, settings) as files:
+        for path, name in names.items():
+            if is_empty(found.files[path]):
+                problems.append(Problem("warning", path, "is empty: left out"))
+                continue
+            try:
+                file = files.open(path)
+            except OSError as error:
+                text = f"cannot be opened: left out ({error})"
+                problems.append(Problem("warning", path, text))
+                continue
+            problems.extend(Problem("warning", path, text) for text in file.warnings)
+            problems.extend(file.candidate.problems if file.candidate else ())
+            named.append(_Named(path, name, file))
     return named
 
 
