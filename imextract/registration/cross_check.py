@@ -11,6 +11,7 @@ import numpy as np
 from imextract.config import Settings
 from imextract.errors import ImextractError
 from imextract.planes import PixelArray, PlaneRef
+from imextract.readers.agreement import same_pixels
 from imextract.readers.bioformats import BioFormatsReader
 from imextract.readers.registry import open_reader
 from imextract.registration.manifest import Manifest, ManifestRow, Problem
@@ -126,7 +127,7 @@ def _difference(ours: PixelArray, theirs: PixelArray) -> str | None:
             f"we read {ours.shape[1]} x {ours.shape[0]} {ours.dtype}, Bio-Formats "
             f"{theirs.shape[1]} x {theirs.shape[0]} {theirs.dtype}"
         )
-    if np.array_equal(ours, theirs, equal_nan=True):
+    if same_pixels(ours, theirs):
         return None
     different = np.argwhere(ours != theirs)
     y, x = different[0]
