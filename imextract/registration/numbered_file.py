@@ -110,7 +110,8 @@ def look_at(path: Path, folder: Path, settings: Settings) -> NumberedFile | Look
     if plain is not None:
         return plain
     inspection, reader = open_file(path, settings, folder)
-    return Look(inspection, reader, damage(path))
+    # That reader was opened to be chosen, which a damaged file forbids.
+    return Look(inspection, reader, None if reader == "tifffile" else damage(path))
 
 
 def numbered_file(found: FoundFiles, path: str, look: NumberedFile | Look) -> NumberedFile:
