@@ -1,9 +1,10 @@
 """A data set that Bio-Formats opens in a thread which can read only its folder."""
 
+import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
@@ -71,12 +72,16 @@ def _enter(places: Iterable[Path]) -> None:
     java.attach()
 
 
-def _system_places() -> Iterator[Path]:
+@functools.cache
+def _system_places() -> tuple[Path, ...]:
     named = (*_SYSTEM, sys.prefix, sys.base_prefix, os.environ.get("TMPDIR", ""))
-    yield from (Path(name) for name in named if name)
     # The configuration of a packaged JDK lies there; nobody's passwords.
-    yield from (place for pattern in _OF_ETC for place in Path("/etc").glob(pattern))
-    yield Path(os.environ["JAVA_HOME"]).resolve()
-    yield from (Path(jar) for jar in java.jars())
-    # Where this code lies, should it not be installed.
-    yield Path(__file__).parents[1]
+    of_etc = (place for pattern in _OF_ETC for place in Path("/etc").glob(pattern))
+    return (
+        *(Path(name) for name in named if name),
+        *of_etc,
+        Path(os.environ["JAVA_HOME"]).resolve(),
+        *(Path(jar) for jar in java.jars()),
+        # Where this code lies, should it not be installed.
+        Path(__file__).parents[1],
+    )
