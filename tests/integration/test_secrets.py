@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,13 +31,13 @@ class Watch:
     listening: set[tuple[int, str]] = field(default_factory=set)
 
     def __call__(self) -> None:
-        while self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE:
-            for process in (self.process, *self.process.children(recursive=True)):
-                try:
-                    self._look(process)
-                except psutil.NoSuchProcess:
-                    continue
-            time.sleep(0.05)
+        # It may end, and be gone, between any two looks.
+        with suppress(psutil.NoSuchProcess):
+            while self.process.status() != psutil.STATUS_ZOMBIE:
+                for process in (self.process, *self.process.children(recursive=True)):
+                    with suppress(psutil.NoSuchProcess):
+                        self._look(process)
+                time.sleep(0.05)
 
     def _look(self, process: psutil.Process) -> None:
         self.commands.add(" ".join(process.cmdline()))
