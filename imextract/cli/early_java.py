@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imextract.config import Settings
 from imextract.errors import ImextractError
+from imextract.garbage import nothing_collected
 from imextract.readers.bioformats_process import shared_process
 
 __all__ = ["register"]
@@ -18,5 +19,7 @@ def register(options: argparse.Namespace) -> int:
         # What stands against it is told by who needs it.
         with suppress(ImextractError):
             shared_process(Settings.from_environment().registering()).begin()
-    code: int = import_module("imextract.cli.register").register(options)
+    with nothing_collected():
+        loaded = import_module("imextract.cli.register")
+    code: int = loaded.register(options)
     return code

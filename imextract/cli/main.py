@@ -10,7 +10,7 @@ from importlib import import_module
 from imextract.cli.output import UsageError, print_error
 from imextract.cli.parsers import experiment_parser, main_parser
 from imextract.errors import ImextractError
-from imextract.garbage import keep_at_the_end
+from imextract.garbage import keep_at_the_end, nothing_collected
 
 __all__ = ["main"]
 
@@ -81,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _call(command: str, options: argparse.Namespace) -> int:
     module, _, function = command.partition(":")
-    code: int = getattr(import_module(module), function)(options)
+    with nothing_collected():
+        loaded = import_module(module)
+    code: int = getattr(loaded, function)(options)
     sys.stdout.flush()
     return code
 
