@@ -20,6 +20,7 @@ __all__ = [
     "check_tiff",
     "check_tiff_stream",
     "is_tiff",
+    "leads_back",
     "most_value_bytes",
 ]
 
@@ -101,6 +102,18 @@ def is_tiff(path: Path) -> bool:
         return False
 
 
+def leads_back(path: Path) -> bool:
+    """Tell whether the directories of a TIFF go round in a circle.
+
+    Whatever else is wrong with the file is for who reads it to say.
+    """
+    try:
+        with open_source(path) as stream:
+            return _TiffFile(path, stream).leads_back()
+    except SourceFileError:
+        return False
+
+
 def most_value_bytes(length: int) -> int:
     """Give how many bytes of values the directories of a file of such a length may name in all."""
     return _MOST_TIMES_SHARED * length + _SHARED_BY_ANY
@@ -136,6 +149,16 @@ class _TiffFile:
                 "replace the file by a whole one"
             )
         self._order, self._is_big = _MAGIC[magic]
+
+    def leads_back(self) -> bool:
+        offset = self._integers(_Entry(*self._first_pointer()), "the first directory")[0]
+        seen: set[int] = set()
+        while offset and len(seen) < MOST_DIRECTORIES:
+            if offset in seen:
+                return True
+            seen.add(offset)
+            _, offset = self._directory(offset)
+        return False
 
     def check(self) -> TiffContent:
         directories = list(self._directories())

@@ -11,6 +11,7 @@ from imextract.readers.bioformats import Inspection, inspect_file
 from imextract.readers.registry import choose_reader
 from imextract.readers.source import open_source
 from imextract.readers.tiff import TiffReader, check_tiff, is_tiff
+from imextract.readers.tiff_structure import leads_back
 
 __all__ = ["damage", "open_file"]
 
@@ -43,6 +44,12 @@ def open_file(path: Path, settings: Settings, folder: Path) -> tuple[Inspection,
     UnknownFormatError, SourceFileError
         If neither opens it.
     """
+    if leads_back(path):
+        # Bio-Formats would follow them until its time is over, or its memory.
+        raise SourceFileError(
+            f"{path}: the directories of the TIFF lead back to one that was there before, "
+            "expected an end of them; replace it by a whole one"
+        )
     try:
         inspection = inspect_file(path, settings, folder)
     except SourceFileError:
